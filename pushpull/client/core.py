@@ -1,0 +1,266 @@
+"""One device without its connection: frames in, frames to send out. No I/O, no clock; `now` in steady seconds.
+
+Theory of operation. `opened` starts a session with what `welcome` says, `receive` takes each frame, `outgoing`
+gives what is to be sent at this moment, `next_at` says when to ask again if nothing happens, `closed` ends the
+session. What outlives a session: where the device stands (inbox.handed), what it holds (conversations), what it has
+to send (outbox). All else is made anew: each conversation continues from the row that the next session lists.
+
+Pulls are limited to PULLS at a time over all conversations, so that a device with thousands of them behind does
+not break the service's frame limit, and so that what they bring fits the inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from pushpull.client import events, frames
+from pushpull.client.acks import Acks
+from pushpull.client.conversations import Conversations, Told
+from pushpull.client.inbox import Inbox
+from pushpull.client.outbox import Outbox, Outgoing
+from pushpull.client.pulls import Pulls
+from pushpull.client.rule import Applied, Duplicate
+from pushpull.errors import BY_CODE, PushpullError
+from pushpull.model import seq_of
+
+
+class Core:
+    """The state of one device. `chance` gives uniform numbers in [0, 1)."""
+
+    def __init__(self, inbox: Inbox, outbox: Outbox, *, chance: Callable[[], float]) -> None:
+        self.inbox = inbox
+        self.outbox = outbox
+        self.acks = Acks()
+        self.pulls = Pulls()
+        self.held = Conversations()
+        self.expired: list[Outgoing] = []  # cmid_expired: whoever drives this looks their cmids up
+        self.user = ""
+        self._chance = chance
+        self.moved: dict[str, str] = {}  # positions that were stored and not yet persisted by the owner
+        self._reads: dict[str, int] = {}
+        self._unconfirmed: dict[str, int] = {}  # reads sent; a cut connection may have swallowed them
+        self._answers: list[dict[str, Any]] = []  # pongs and list pages: at most one per frame received
+        self._clock_ahead_ms = 0.0  # the service's clock minus `now`
+        self._listed: set[str] = set()
+
+    def opened(self, welcome: frames.Welcome, *, now: float) -> None:
+        """A session is open. What was queued and not taken is dropped: the service sends it again from `handed`."""
+        self.user = welcome.user
+        self._clock_ahead_ms = welcome.time - now * 1000
+        self.acks.delay_s, self.acks.max_messages = welcome.ack.delay_ms / 1000, welcome.ack.max
+        self._listed.clear()
+
+    def closed(self, *, now: float) -> None:
+        """The session is over."""
+        self.inbox.rewind()
+        self.held.unlist()
+        self.pulls.clear()
+        self._answers.clear()
+        self.outbox.disconnected(now=now)
+
+    def receive(self, frame: frames.Incoming, *, now: float) -> None:
+        """Take one frame of the session."""
+        handler = _HANDLERS.get(type(frame))
+        if handler is not None:
+            handler(self, frame, now)
+
+    def outgoing(self, *, now: float) -> list[dict[str, Any]]:
+        """The frames to send now, in this order. Acks wait for `ack`, which whoever drives this calls when it may."""
+        out, self._answers = self._answers, []
+        out += [{"type": "read", "cid": cid, "seq": seq} for cid, seq in self._reads.items()]
+        self._unconfirmed.update(self._reads)
+        self._reads.clear()
+        if self.inbox.roomy:
+            out += self.pulls.take(self.held.positions, now=now)
+        now_ms = int(now * 1000 + self._clock_ahead_ms)
+        out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
+        return out
+
+    def next_at(self, *, now: float) -> float | None:
+        """When `outgoing` or `ack` has something to do even if nothing else happens."""
+        pulls_at = self.pulls.due_at if self.inbox.roomy else None  # without room, taking wakes whoever drives this
+        times = (self.acks.due_at, self.outbox.due_at(now=now), pulls_at)
+        return min((at for at in times if at is not None), default=None)
+
+    def ack(self, *, now: float, at_once: bool = False) -> dict[str, int]:
+        """The acks that are due, {cid: seq}."""
+        return self.acks.take(now=now, at_once=at_once)
+
+    def settle(self, *, now: float, acked_by_hand: bool = False) -> None:
+        """The owner is done with the last thing it took; with `acked_by_hand` that says nothing about messages."""
+        moved = self.inbox.settle(resets_only=acked_by_hand)
+        if moved is not None:
+            self._stored(*moved, now)
+
+    def mark_stored(self, cid: str, pos: str, *, now: float) -> None:
+        """The owner says so itself."""
+        if self.inbox.mark_stored(cid, pos):
+            self._stored(cid, pos, now)
+
+    def _stored(self, cid: str, pos: str, now: float) -> None:
+        self.moved[cid] = pos
+        self.acks.stored(cid, seq_of(pos), now=now)
+
+    def read(self, cid: str, seq: int) -> None:
+        """The user has read up to `seq`."""
+        self._reads[cid] = max(seq, self._reads.get(cid, 0))
+
+    def _on_sync(self, frame: frames.Sync, now: float) -> None:
+        for row in frame.conversations:
+            self._adopt(row, now)
+        if frame.next is not None:
+            self._answers.append({"type": "sync", "after": frame.next})
+            return
+        for cid in (self.inbox.handed.keys() | self.held.positions.keys()) - self._listed:
+            self._leave(cid, "left")
+
+    def _adopt(self, row: frames.Row, now: float) -> None:
+        cid = row.cid
+        self._listed.add(cid)
+        new = cid not in self.inbox.handed
+        if new:
+            self.inbox.begin(cid, row.start)
+            self.moved[cid] = row.start
+        reason = self.held.adopt(row, pos=self.inbox.handed[cid])
+        unread_up_to = self._unconfirmed.pop(cid, 0)
+        if row.read < unread_up_to <= row.head:
+            self.read(cid, unread_up_to)
+        self.acks.on_row(
+            cid, pos_seq=min(seq_of(self.inbox.stored[cid]), seq_of(row.start)), delivered=row.delivered, now=now
+        )
+        if reason is not None:
+            told = self.held.told.get(cid)
+            self._reset(cid, told if told and told.pos == row.start else Told(reason, row.start, row.epoch))
+        self.pulls.want(cid)
+
+    def _on_messages(self, frame: frames.Messages, now: float) -> None:
+        position = self.held.positions.get(frame.cid)
+        if position is None:
+            return
+        self.pulls.heard(frame.cid, answer=frame.after == position.pulling)
+        if frame.redelivery:
+            self.acks.repeat(frame.cid, at=now)
+        if self.inbox.full:
+            position.put_off(frame)
+        else:
+            verdict = position.on_messages(frame)
+            if isinstance(verdict, Applied):
+                self.inbox.put(frame.cid, [events.message_of(frame.cid, item) for item in verdict.items], verdict.pos)
+                self.held.on_items(frame.cid, verdict.items)
+            elif isinstance(verdict, Duplicate):
+                self.acks.repeat(frame.cid, at=now + self.acks.delay_s)
+        self.held.on_head(frame.cid, head=position.head, floor=frame.floor)
+        self.pulls.want(frame.cid)
+
+    def _on_notice(self, frame: frames.Notice, now: float) -> None:
+        position = self.held.positions.get(frame.cid)
+        if position is None:
+            return
+        position.on_notice(frame.head)
+        self.held.on_notice(frame)
+        self.pulls.want(frame.cid)
+
+    def _on_reset(self, frame: frames.Reset, now: float) -> None:
+        position = self.held.positions.get(frame.cid)
+        told = Told(frame.reason, frame.pos, frame.epoch)
+        if position is None:
+            self.held.told[frame.cid] = told  # ahead of its row: the row will refer to it
+        elif self.held.told.get(frame.cid) != told:
+            position.on_reset(pos=frame.pos, epoch=frame.epoch, head=frame.head, reason=frame.reason)
+            self.acks.forget(frame.cid)
+            self._reset(frame.cid, told, floor=frame.floor)
+            self.pulls.want(frame.cid)
+
+    def _reset(self, cid: str, told: Told, *, floor: int | None = None) -> None:
+        position, conversation = self.held.positions[cid], self.held.conversations[cid]
+        conversation.head, conversation.floor = position.head, conversation.floor if floor is None else floor
+        self.held.told[cid] = told
+        self.inbox.put_reset(
+            events.Reset(
+                cid=cid,
+                reason=told.reason,
+                pos=position.pos,
+                epoch=position.epoch,
+                head=position.head,
+                floor=conversation.floor,
+            )
+        )
+        if told.reason != "trimmed":
+            self.outbox.return_above(cid, seq_of(told.pos), everything=told.reason == "epoch")
+
+    def _on_stored(self, frame: frames.Stored, now: float) -> None:
+        self.outbox.on_sent(frame.cid, frame.cmid, frame.id, dup=frame.dup)
+
+    def _on_cursors(self, frame: frames.Cursors, now: float) -> None:
+        if frame.read >= self._unconfirmed.get(frame.cid, 0):
+            self._unconfirmed.pop(frame.cid, None)
+        if self.held.on_cursors(frame):
+            self.inbox.put_event(events.CursorsMoved(frame.cid, frame.delivered, frame.read, frame.unread))
+
+    def _on_receipt(self, frame: frames.Receipt, now: float) -> None:
+        self.inbox.put_event(events.Receipt(frame.cid, frame.user, frame.delivered, frame.read))
+
+    def _on_signal(self, frame: frames.Signal, now: float) -> None:
+        self.inbox.put_event(events.Signal(frame.cid, frame.sender, frame.body))
+
+    def _on_change(self, frame: frames.Change, now: float) -> None:
+        if frame.change in ("left", "deleted"):
+            self._leave(frame.cid, frame.change)
+            return
+        if frame.row is not None and (frame.change == "joined" or frame.cid not in self.held.positions):
+            self._adopt(frame.row, now)
+        elif frame.row is not None:
+            self.held.update(frame.row)
+            self.pulls.want(frame.cid)
+        self.inbox.put_event(events.Changed(frame.cid, frame.change))
+
+    def _leave(self, cid: str, change: str) -> None:
+        self.inbox.forget(cid)
+        self.held.forget(cid)
+        self.acks.forget(cid)
+        self.pulls.forget(cid)
+        self.inbox.put_event(events.Changed(cid, change))
+
+    def _on_refusal(self, frame: frames.Refusal, now: float) -> None:
+        error = error_of(frame.code, frame.message, retry_after_ms=frame.retry_after_ms)
+        temporary = frame.temporary or error.temporary
+        if frame.cid is not None and frame.cmid is not None:
+            if frame.code == "cmid_expired":
+                outgoing = self.outbox.expire(frame.cid, frame.cmid)
+                if outgoing is not None:
+                    self.expired.append(outgoing)
+                return
+            self.outbox.on_refused(frame.cid, frame.cmid, error, temporary=temporary, now=now, chance=self._chance())
+            return
+        cid = self.pulls.refused(frame.rid, wait_s=(frame.retry_after_ms or 1000) / 1000, now=now)
+        if cid is None or not temporary:
+            self.inbox.put_event(events.Refused(frame.cid or cid, error))
+        position = self.held.positions.get(cid) if cid is not None else None
+        if position is not None:
+            position.pulling = None
+            position.chasing = position.chasing and temporary
+
+    def _on_ping(self, frame: frames.Ping, now: float) -> None:
+        self._answers.append({"type": "pong"} if frame.t is None else {"type": "pong", "t": frame.t})
+
+
+def error_of(code: str, message: str, *, retry_after_ms: float | None = None) -> PushpullError:
+    """The exception for a code off the wire; PushpullError itself for one this client does not know."""
+    wait_ms = None if retry_after_ms is None else int(retry_after_ms)
+    return BY_CODE.get(code, PushpullError)(message or code, retry_after_ms=wait_ms)
+
+
+_HANDLERS: Final[dict[type[frames.Incoming], Callable[[Core, Any, float], None]]] = {
+    frames.Sync: Core._on_sync,
+    frames.Messages: Core._on_messages,
+    frames.Notice: Core._on_notice,
+    frames.Reset: Core._on_reset,
+    frames.Stored: Core._on_stored,
+    frames.Cursors: Core._on_cursors,
+    frames.Receipt: Core._on_receipt,
+    frames.Signal: Core._on_signal,
+    frames.Change: Core._on_change,
+    frames.Refusal: Core._on_refusal,
+    frames.Ping: Core._on_ping,
+}

@@ -1,0 +1,169 @@
+"""The backend's client, blocking: conversations, members, messages, tokens. See `calls` for what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx2
+from tenacity import Retrying
+
+from pushpull.client import calls
+from pushpull.client.backend import RETRY_S, Backend, retry_rules, unreachable
+from pushpull.client.calls import Call, Json, Member
+from pushpull.client.events import HistoryPage, Message
+from pushpull.errors import PushpullError
+from pushpull.model import Sent
+
+T = TypeVar("T")
+
+MEMBERS_PAGE = 1000
+MESSAGES_PAGE = 500
+
+
+class Server(Backend):
+    """A service, for a backend that holds one of its API keys. Threads may share it.
+
+    Each method raises what the service answers (see pushpull.errors); what is temporary is tried again for `retry_s`.
+    """
+
+    def __init__(self, url: str, key: str, *, jwt_secret: str | None = None, retry_s: float = RETRY_S) -> None:
+        super().__init__(url, key, jwt_secret=jwt_secret)
+        self._client = httpx2.Client(**self._client_options)
+        self._retry = retry_rules(retry_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the service."""
+        self._client.close()
+
+    def put_conversation(
+        self, cid: str, *, members: Iterable[Member] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Json:
+        """Make a conversation, or change the settings of one; `members` only for a new one. Returns it."""
+        return self._run(calls.put_conversation(cid, members, settings))
+
+    def get_conversation(self, cid: str) -> Json:
+        """Head, floor, epoch, count, members, settings, and the mode in force. Raises NoSuchConversation."""
+        return self._run(calls.get_conversation(cid))
+
+    def delete_conversation(self, cid: str) -> None:
+        """Delete it, its messages and everybody's cursors."""
+        self._run(calls.delete_conversation(cid))
+
+    def add_members(self, cid: str, members: Iterable[Member]) -> Json:
+        """Add up to 10,000 members. Returns the counts {added, updated, removed, members}."""
+        return self._run(calls.change_members(cid, add=members))
+
+    def remove_members(self, cid: str, members: Iterable[str]) -> Json:
+        """Remove up to 10,000 members. Returns the counts."""
+        return self._run(calls.change_members(cid, remove=members))
+
+    def members(self, cid: str) -> Iterator[Json]:
+        """All members, {user, role, joined, delivered, read} each, a page of requests at a time."""
+        after: str | None = None
+        while True:
+            page = self._run(calls.members_page(cid, after, MEMBERS_PAGE))
+            yield from page
+            if len(page) < MEMBERS_PAGE:
+                return
+            after = page[-1]["user"]
+
+    def send(
+        self,
+        cid: str,
+        body: Any,
+        *,
+        sender: str | None = None,
+        cmid: str | None = None,
+        kind: str | None = None,
+        quiet: bool = False,
+        mentions: Iterable[str] = (),
+        ref: int | None = None,
+    ) -> Sent:
+        """Send a message as `sender` (None: as the service itself). Retried under one cmid, stored once."""
+        fields = calls.message_fields(
+            body, cmid=cmid, sender=sender, kind=kind, quiet=quiet, mentions=mentions, ref=ref
+        )
+        return self._run(calls.send(cid, fields))
+
+    def send_many(self, messages: Iterable[Mapping[str, Any]]) -> list[Sent | PushpullError]:
+        """Send many, each {cid, body, …} as `send` takes them. One result each, in order; a bad one fails alone."""
+        return self._run(calls.send_many(messages))
+
+    def messages(self, cid: str, *, after: int = 0) -> Iterator[Message]:
+        """The messages above seq `after`, ascending, up to the head, a page of requests at a time."""
+        while True:
+            page = self._run(calls.messages(cid, after, MESSAGES_PAGE))
+            yield from calls.listed(page)
+            if page.upto >= page.head or page.upto <= after:
+                return
+            after = page.upto
+
+    def history(self, cid: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
+        """Up to `limit` (1 to 500) messages older than seq `before` (None: the newest), ascending."""
+        return self._run(calls.history(cid, before, limit))
+
+    def redact(self, cid: str, seq: int) -> Json:
+        """Take a message out for good. Returns the `redact` that stands in the log for it."""
+        return self._run(calls.redact(cid, seq))
+
+    def cursors(self, cid: str, uid: str, *, delivered: int | None = None, read: int | None = None) -> Json:
+        """Move a member's cursors forward. Returns them with unread and count."""
+        return self._run(calls.put_cursors(cid, uid, delivered, read))
+
+    def pending(
+        self, cid: str, *, user: str | None = None, min_idle_ms: int | None = None, limit: int | None = None
+    ) -> Json:
+        """Who lacks how much: {count, min, max, consumers}; with `limit` also `rows`, session by session."""
+        return self._run(calls.pending(cid, user, min_idle_ms, limit))
+
+    def receipts(self, cid: str, seq: int) -> Json:
+        """How many have the message delivered and read; who, while the conversation is small."""
+        return self._run(calls.receipts(cid, seq))
+
+    def user_conversations(self, uid: str, *, after: str | None = None, limit: int = 100) -> Json:
+        """A page of a user's conversations: {conversations: [row], next}."""
+        return self._run(calls.user_conversations(uid, after, limit))
+
+    def sessions(self, uid: str) -> list[Json]:
+        """Where the user is connected: {id, user, device, node, client, connected_at} each."""
+        return self._run(calls.sessions(uid))
+
+    def kick(self, uid: str, session: str | None = None) -> None:
+        """Close one session of the user, or all."""
+        self._run(calls.kick(uid, session))
+
+    def revoke_before(self, uid: str, ts: int) -> Json:
+        """Refuse the user's tokens issued before `ts` (seconds since 1970), and close their sessions."""
+        return self._run(calls.revoke_before(uid, ts))
+
+    def policy(self) -> Json:
+        """The delivery settings in force, {key: {value, origin}}."""
+        return self._run(calls.policy())
+
+    def nodes(self) -> list[Json]:
+        """The nodes that live, with their sessions, feeds and lag."""
+        return self._run(calls.nodes())
+
+    def ready(self) -> Json:
+        """{ready, checks}: whether the service can do its work now, and what stands in the way."""
+        return self._run(calls.ready())
+
+    def _run(self, call: Call[T]) -> T:
+        for attempt in Retrying(**self._retry):
+            with attempt:
+                try:
+                    response = self._client.request(call.method, call.path, params=dict(call.query), content=call.body)
+                except httpx2.TransportError as error:
+                    raise unreachable(self.url, error) from error
+                return call.answer(response)
+        raise AssertionError("tenacity either returns or raises")

@@ -1,0 +1,169 @@
+"""`pushpull serve`: the service, with a Redis of its own where none is named.
+
+Theory of operation. Three phases on one event loop: start the embedded Redis, serve, stop the embedded Redis. Only the
+middle one is the server's; it takes SIGTERM and SIGINT for itself, drains and returns. uvicorn raises the signal it
+caught once more when it is done, so the handlers here must outlive it: with the default ones the process would end
+there, before Redis was stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, TypeVar, get_args
+
+import click
+import uvloop
+
+from pushpull import logs
+from pushpull.commands._local import LocalService, config_option
+from pushpull.config import Origins, load
+from pushpull.embedded import AppendFsync, EmbeddedRedis
+from pushpull.local_keys import with_local_keys
+from pushpull.settings import Format, Level, Settings
+
+# Beside the connections: the listener, Redis connections, log and data files, and what a reload opens for a moment.
+SPARE_FILES: Final = 512
+
+T = TypeVar("T")
+
+
+@click.command()
+@config_option
+@click.option("--host", help="Address to listen on (server.host).")
+@click.option("--port", type=int, help="Port to listen on (server.port).")
+@click.option("--workers", type=int, help="Processes (server.workers).")
+@click.option("--data-dir", metavar="DIR", help="Where the embedded Redis keeps its data (server.data_dir).")
+@click.option("--redis-url", metavar="URL", help="A Redis to use instead of an embedded one (redis.url).")
+@click.option("--log-level", type=click.Choice(get_args(Level)), help="log.level")
+@click.option("--log-format", type=click.Choice(get_args(Format)), help="log.format")
+def command(config_file: str | None, **given: Any) -> None:
+    """Run the service until SIGTERM or Ctrl-C; with no Redis named, start one in the data directory."""
+    sections = {"redis_url": "redis.url", "log_level": "log.level", "log_format": "log.format"}
+    flags = {sections.get(flag, f"server.{flag}"): value for flag, value in given.items()}
+    settings, origins = load(config_file, os.environ, flags)
+    logs.configure(settings.log.level, settings.log.format)
+    _allow_open_files(settings.limits.connections + SPARE_FILES)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        _run(runner, settings, origins, config_file)
+
+
+def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, config_file: str | None) -> None:
+    embedded: EmbeddedRedis | None = None
+    with _signals(runner.get_loop(), settings.server.drain_s) as phase, contextlib.suppress(asyncio.CancelledError):
+        if not settings.redis.url:
+            appendfsync: AppendFsync = "always" if settings.redis.durability == "fsync" else "everysec"
+            embedded = runner.run(phase.of(EmbeddedRedis.start(settings.server.data_dir, appendfsync=appendfsync)))
+        try:
+            settings, origins = with_local_keys(settings, origins, make=True)
+            runner.run(phase.of(_serve(settings, origins, config_file, embedded), graceful=True))
+        except SystemExit as ended:  # uvicorn's way to say that it could not start; it has logged why
+            raise click.exceptions.Exit(1 if ended.code else 0) from None
+        finally:
+            if embedded is not None:
+                runner.run(embedded.stop())
+
+
+async def _serve(settings: Settings, origins: Origins, config_file: str | None, embedded: EmbeddedRedis | None) -> None:
+    # Imported here: all of the web stack hangs on it, and `pushpull --help` imports every command.
+    from pushpull.web.server import serve
+
+    def say_hello() -> None:
+        click.echo(greeting(settings, origins, config_file), err=True)
+
+    watch = asyncio.create_task(embedded.watch()) if embedded is not None else None
+    try:
+        await serve(settings, embedded.url if embedded is not None else settings.redis.url, origins=origins, on_ready=say_hello)
+    finally:
+        if watch is not None:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+
+class _Phase:
+    """What a signal does now: cancel the running phase at once, or after its grace where it ends itself in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, grace_s: float) -> None:
+        self._loop = loop
+        self._grace_s = grace_s
+        self._task: asyncio.Task[Any] | None = None
+        self._graceful = False
+
+    async def of(self, work: Coroutine[Any, Any, T], *, graceful: bool = False) -> T:
+        self._task, self._graceful = asyncio.current_task(), graceful
+        try:
+            return await work
+        finally:
+            self._task = None
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        task, grace_s = self._task, self._grace_s if self._graceful else 0.0
+        self._graceful = False  # the second signal is meant
+        if task is not None:
+            # Through the loop's wakeup: what a signal handler schedules directly may lie there until other work comes.
+            self._loop.call_soon_threadsafe(lambda: self._loop.call_later(grace_s, task.cancel))
+
+
+@contextlib.contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, drain_s: float) -> Iterator[_Phase]:
+    phase = _Phase(loop, grace_s=drain_s + 5)
+    before = {number: signal.signal(number, phase.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield phase
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def greeting(settings: Settings, origins: Origins, config_file: str | None) -> str:
+    """What a person at the terminal wants to know: where, the key if it was made here, and what to try next."""
+    lines = [f"pushpull serves {LocalService(settings).url}"]
+    if origins["auth.api_keys"].startswith("made once"):
+        lines.append(f"API key: {settings.auth.api_keys[0]}")
+    if origins["auth.jwt_secret"].startswith("made once"):
+        pushpull = _invocation(settings, origins, config_file)
+        lines += [
+            "Try, in another terminal:",
+            f"  {pushpull} token alice",
+            f"  {pushpull} members hello --add alice,bob && {pushpull} send hello 'Hello, Bob' --as alice",
+            f"  {pushpull} tail hello --as bob",
+        ]
+    return "\n".join(lines)
+
+
+def _invocation(settings: Settings, origins: Origins, config_file: str | None) -> str:
+    """How to call this program, from this directory, so that it finds this service and its keys."""
+    known = {"PUSHPULL_CONFIG": config_file} if config_file else {}
+    for name, value in (
+        ("server.data_dir", settings.server.data_dir),
+        ("server.host", settings.server.host),
+        ("server.port", settings.server.port),
+    ):
+        if origins[name].startswith("flag"):
+            known[f"PUSHPULL_{name.upper().replace('.', '__')}"] = str(value)
+    program = Path(sys.argv[0])
+    found = shutil.which("pushpull")
+    if found is not None and Path(found).resolve() == program.resolve():
+        command = "pushpull"
+    else:
+        command = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
+    return " ".join([*(f"{variable}={shlex.quote(value)}" for variable, value in known.items()), shlex.quote(command)])
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit of open files towards `wanted`; a connection is a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

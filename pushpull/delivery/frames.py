@@ -1,0 +1,271 @@
+"""Every frame of the wire contract: parse, check, encode.
+
+Inbound, one JSON text becomes one of the structs below, or BadFrame: which says what was wrong and carries what of
+`rid`, `cid` and `cmid` could still be read, so that the answer can name the frame it is about.
+
+Outbound, each function returns the bytes of one frame. Those that go to many members (`messages`, `notice`) hold
+nothing that depends on the receiver, so one bytes object serves all of them. They are put together by hand from
+parts that are JSON already: an item is encoded once in its life, a page is a join of items.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+
+from pushpull.delivery.drafts import DraftFields
+from pushpull.errors import BadRequest, PushpullError, Unsupported
+from pushpull.model import Cid, Cursors, Entry, Sent
+
+SUBPROTOCOL: Final = "pushpull.v1"
+PULL_MAX: Final = 500
+
+Rid = str | int | None
+
+
+class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
+    device: str
+    token: str | None = None
+    client: str = ""
+    features: list[str] = []
+    positions: dict[str, str] = {}
+    unnamed: Literal["delivered", "all", "head"] = "delivered"
+    max_backlog: int | None = None
+    focus: str | None = None
+    rid: Rid = None
+
+
+class Auth(msgspec.Struct, tag_field="type", tag="auth", kw_only=True):
+    token: str
+    rid: Rid = None
+
+
+class Send(DraftFields, tag_field="type", tag="send", kw_only=True):
+    cid: str
+    rid: Rid = None
+
+
+class Ack(msgspec.Struct, tag_field="type", tag="ack", kw_only=True):
+    acks: dict[str, int]
+    rid: Rid = None
+
+
+class Read(msgspec.Struct, tag_field="type", tag="read", kw_only=True):
+    cid: str
+    seq: int
+    rid: Rid = None
+
+
+class Pull(msgspec.Struct, tag_field="type", tag="pull", kw_only=True):
+    cid: str
+    after: int | None = None
+    before: int | None = None
+    limit: int | None = None
+    rid: Rid = None
+
+
+class Sync(msgspec.Struct, tag_field="type", tag="sync", kw_only=True):
+    after: str | None = None
+    rid: Rid = None
+
+
+class Ping(msgspec.Struct, tag_field="type", tag="ping", kw_only=True):
+    t: int | float | str | None = None
+    rid: Rid = None
+
+
+class Pong(msgspec.Struct, tag_field="type", tag="pong", kw_only=True):
+    t: int | float | str | None = None
+    rid: Rid = None
+
+
+ClientFrame = Hello | Auth | Send | Ack | Read | Pull | Sync | Ping | Pong
+
+KNOWN_TYPES: Final = frozenset({"hello", "auth", "send", "ack", "read", "pull", "sync", "ping", "pong"})
+LATER_TYPES: Final = frozenset({"focus", "signal"})  # of the contract, not of this release: `unsupported`
+
+_decoder: Final[msgspec.json.Decoder[ClientFrame]] = msgspec.json.Decoder(ClientFrame)
+
+
+class BadFrame(Exception):
+    """A frame that could not be taken: the error to answer, and what was read of the frame's own names."""
+
+    def __init__(self, error: PushpullError, *, rid: Rid = None, cid: str | None = None, cmid: str | None = None):
+        super().__init__(error.message)
+        self.error = error
+        self.rid = rid
+        self.cid = cid
+        self.cmid = cmid
+
+
+def parse(text: str | bytes) -> ClientFrame:
+    """Return the frame, or raise BadFrame with BadRequest (no JSON, wrong types) or Unsupported (an unknown type)."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise _diagnose(text, problem) from None
+
+
+def _diagnose(text: str | bytes, problem: Exception) -> BadFrame:
+    """Work out what is wrong with a refused frame. Off the hot path, so it may parse again, and leniently."""
+    try:
+        seen = json.loads(text)
+    except (ValueError, RecursionError):
+        return BadFrame(BadRequest(f"frame is not JSON: {_tidy(problem)}"))
+    if not isinstance(seen, dict):
+        return BadFrame(BadRequest(f"frame is a JSON {type(seen).__name__}, not an object"))
+    names: dict[str, Any] = {key: seen.get(key) for key in ("rid", "cid", "cmid")}
+    rid = names["rid"] if isinstance(names["rid"], str | int) else None
+    cid, cmid = (
+        name if isinstance(name, str) and name.isprintable() else None for name in (names["cid"], names["cmid"])
+    )
+    return BadFrame(_problem_with(seen.get("type"), problem), rid=rid, cid=cid, cmid=cmid)
+
+
+def _problem_with(frame_type: object, problem: Exception) -> PushpullError:
+    if not isinstance(frame_type, str):
+        return BadRequest("frame has no 'type', a string")
+    if frame_type not in KNOWN_TYPES:
+        later = " in this release" if frame_type in LATER_TYPES else ""
+        return Unsupported(f"frame type {frame_type[:40]!a} is not supported{later}")
+    if not isinstance(problem, msgspec.ValidationError):
+        # The lenient parser took it and the strict one did not.
+        return BadRequest(f"bad {frame_type} frame: NaN, Infinity and lone surrogates are not JSON")
+    return BadRequest(f"bad {frame_type} frame: {_tidy(problem)}")
+
+
+def _tidy(problem: Exception) -> str:
+    text = str(problem)
+    if text[1:2].islower():
+        text = text[0].lower() + text[1:]
+    return text[:300]
+
+
+# ------------------------------------------------------------------------------------------------ shared frames
+
+
+def item(entry: Entry) -> bytes:
+    """The item of one entry, as it stands in every frame and page. Encoded once, when the entry is first seen."""
+    fields: dict[str, Any] = {"id": entry.id, "seq": entry.seq, "ts": entry.ts}
+    if entry.sender is not None:
+        fields["from"] = entry.sender
+    fields["cmid"] = entry.cmid
+    fields["kind"] = entry.kind
+    fields["body"] = orjson.Fragment(entry.body)
+    if entry.quiet:
+        fields["quiet"] = True
+    if entry.mentions:
+        fields["mentions"] = entry.mentions
+    if entry.ref is not None:
+        fields["ref"] = entry.ref
+    if entry.edited is not None:
+        fields["edited"] = {"seq": entry.edited.seq, "ts": entry.edited.ts}
+    return orjson.dumps(fields)
+
+
+def messages(
+    cid: Cid, after: int, upto: int, upto_id: str, items: Iterable[bytes], *, head: int, floor: int, redelivery: int = 0
+) -> bytes:
+    """`messages`: covers (after, upto]. `redelivery` n says: handed to this device for the (n + 1)th time."""
+    again = b',"redelivery":%d' % redelivery if redelivery else b""
+    return b'{"type":"messages","cid":"%b","after":%d,"upto":%d,"upto_id":"%b","items":[%b],"head":%d,"floor":%d%b}' % (
+        cid.encode(),
+        after,
+        upto,
+        upto_id.encode(),
+        b",".join(items),
+        head,
+        floor,
+        again,
+    )
+
+
+def history(cid: Cid, before: int, items: Iterable[bytes], *, floor: int, more: bool, rid: Rid = None) -> bytes:
+    """`history`: items ascending, the answer to a backward pull."""
+    return b'{"type":"history","cid":"%b","before":%d,"items":[%b],"floor":%d,"more":%b%b}' % (
+        cid.encode(),
+        before,
+        b",".join(items),
+        floor,
+        b"true" if more else b"false",
+        b',"rid":' + orjson.dumps(rid) if rid is not None else b"",
+    )
+
+
+def notice(cid: Cid, *, head: int, count: int, mentioned: bool = False) -> bytes:
+    """`notice`: there is something up to `head`. Two variants in all, with and without `mentioned`."""
+    flag = b',"mentioned":true' if mentioned else b""
+    return b'{"type":"notice","cid":"%b","head":%d,"count":%d%b}' % (cid.encode(), head, count, flag)
+
+
+# --------------------------------------------------------------------------------------- frames for one receiver
+
+
+def _frame(kind: str, fields: Mapping[str, Any], rid: Rid = None) -> bytes:
+    frame: dict[str, Any] = {"type": kind, **fields}
+    if rid is not None:
+        frame["rid"] = rid
+    return orjson.dumps(frame)
+
+
+def welcome(fields: Mapping[str, Any], rid: Rid = None) -> bytes:
+    """`welcome`; `fields` as the contract lists them (session, user, device, node, time, …)."""
+    return _frame("welcome", fields, rid)
+
+
+def sync(rows: Sequence[Mapping[str, Any]], next_cid: str | None, rid: Rid = None) -> bytes:
+    return _frame("sync", {"conversations": rows, "next": next_cid}, rid)
+
+
+def sent(what: Sent, rid: Rid = None) -> bytes:
+    return _frame("sent", {"cid": what.cid, "cmid": what.cmid, "id": what.id, "dup": what.dup}, rid)
+
+
+def cursors(cid: Cid, moved: Cursors, rid: Rid = None) -> bytes:
+    fields = {
+        "cid": cid,
+        "delivered": moved.delivered,
+        "read": moved.read,
+        "unread": moved.unread,
+        "count": moved.count,
+    }
+    return _frame("cursors", fields, rid)
+
+
+def reset(cid: Cid, reason: str, *, epoch: str, pos: str, head: int, floor: int) -> bytes:
+    return _frame("reset", {"cid": cid, "reason": reason, "epoch": epoch, "pos": pos, "head": head, "floor": floor})
+
+
+def conversation(cid: Cid, change: str, row: Mapping[str, Any] | None = None) -> bytes:
+    fields: dict[str, Any] = {"cid": cid, "change": change}
+    if row is not None:
+        fields["row"] = row
+    return _frame("conversation", fields)
+
+
+def error(problem: PushpullError, *, rid: Rid = None, cid: str | None = None, cmid: str | None = None) -> bytes:
+    fields: dict[str, Any] = {"code": problem.code, "message": problem.message, "temporary": problem.temporary}
+    if cid is not None:
+        fields["cid"] = cid
+    if cmid is not None:
+        fields["cmid"] = cmid
+    if problem.retry_after_ms is not None:
+        fields["retry_after_ms"] = problem.retry_after_ms
+    return _frame("error", fields, rid)
+
+
+def ping() -> bytes:
+    return b'{"type":"ping"}'
+
+
+def pong(t: int | float | str | None, rid: Rid = None) -> bytes:
+    """`pong` with the `t` of the ping."""
+    return _frame("pong", {} if t is None else {"t": t}, rid)
+
+
+def drain(*, after_ms: int, jitter_ms: int) -> bytes:
+    return _frame("drain", {"after_ms": after_ms, "jitter_ms": jitter_ms})

@@ -1,0 +1,358 @@
+"""One connection as a state machine: frames in, decisions out.
+
+Theory of operation. Everything that affects a session's state happens in this module; whoever owns the socket does
+what the decisions say and nothing else.
+
+    WAITING   nothing but `hello` is taken, within HELLO_S of the connect.
+    CHECKING  the token is being checked; a client that talks on meanwhile is in order, its frames wait at the owner.
+    OPEN      `opened()` was called: every frame of the contract.
+    CLOSED    after a Close decision; whatever still comes is ignored.
+
+A decision is a value that says what is owed: an answer that is known already (Reply), or work that needs the log
+(Submit, Fetch, …). A wrong frame costs an `error` and the session lives on; before it is open it costs the session.
+
+A session has a Place in each conversation it is attached to: its window and how it gets the conversation. Places
+are bounded by the conversations of the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from pushpull.delivery import frames
+from pushpull.delivery.drafts import draft
+from pushpull.delivery.window import Window
+from pushpull.errors import BadRequest, Invalid, NotAMember, PushpullError
+from pushpull.model import Cid, Draft, LogId, Mode, SessionId, Uid, check_cid, check_log_id
+from pushpull.settings import Settings
+
+HELLO_S: Final = 5.0
+HELLO_BYTES: Final = 16 * 1024  # before anyone is authenticated
+HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some 10,000 conversations
+HEARTBEAT_S: Final = 25.0  # below the 30 to 60 s after which proxies and NATs forget an idle connection
+SILENCE_S: Final = 2.5 * HEARTBEAT_S
+DEVICE_MAX: Final = 128
+
+BAD_FRAME: Final = 4400
+NOT_AUTHENTICATED: Final = 4401
+NOT_ALLOWED: Final = 4403
+NO_ANSWER: Final = 4408
+REPLACED: Final = 4409
+FRAME_TOO_LARGE: Final = 4413
+DRAINING: Final = 1012
+OVERLOADED: Final = 1013
+
+
+class Phase(Enum):
+    WAITING = "waiting"
+    CHECKING = "checking"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Write these bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Check the token (None: the upgrade's own), then `opened()` or close."""
+
+    hello: frames.Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Check a fresh token for the same user, then `renewed()` or close."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Append, and answer `sent` or `error`."""
+
+    draft: Draft
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """The window of this place moved: write the delivered cursor, send what has waited for the room."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTo:
+    cid: Cid
+    seq: int
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A pull; `after` set: forward. Neither set: the newest page, backward."""
+
+    place: Place
+    after: int | None
+    before: int | None
+    limit: int
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """The next page of the conversation list."""
+
+    after: Cid | None
+    rid: frames.Rid
+
+
+Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | List
+
+
+class Connection(Protocol):
+    """Where a session's frames go. Calls return at once; what the socket does not take waits in a buffer."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes handed over that have not left the process."""
+
+    def write(self, data: bytes) -> None:
+        """Send one text frame. After close, nothing."""
+
+    def stalled_s(self, now: float) -> float:
+        """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye, after what was written."""
+
+    def abort(self) -> None:
+        """End at once; what waits is lost."""
+
+
+class Place:
+    """Where one session stands in one conversation, and how it gets it."""
+
+    __slots__ = ("cid", "dirty", "fetching", "lagging", "mode", "noted", "notified", "oldest", "session", "window")
+
+    def __init__(self, session: Session, cid: Cid, start: LogId, mode: Mode, oldest: int) -> None:
+        self.session = session
+        self.oldest = oldest  # what lies below this seq is not shown to this member
+        self.cid = cid
+        self.window = Window(start)
+        self.mode = mode
+        self.lagging = False  # push: it missed a live frame, the backlog goes batch by batch
+        self.fetching = False  # a read for this place is under way
+        self.notified = 0  # the head it was last told of
+        self.dirty = False  # it is owed a notice that its full buffer did not take
+        self.noted = False  # it has a row in the conversation's pending table
+
+
+class Session:
+    def __init__(
+        self,
+        session_id: SessionId,
+        connection: Connection,
+        *,
+        settings: Settings,
+        now: float,
+        authenticated: bool = False,
+    ) -> None:
+        """`authenticated`: the upgrade carried a good token, so the hello may be larger.
+
+        `connection` is kept for the owner, who does all the writing.
+        """
+        self.id = session_id
+        self.connection = connection
+        self.settings = settings
+        self.phase = Phase.WAITING
+        self.uid = Uid("")
+        self.device = ""
+        self.expires_at: float | None = None
+        self.places: dict[Cid, Place] = {}
+        self.since = now
+        self.last_received = now
+        self.last_sent = now  # kept by whoever writes
+        self.last_ping = now
+        self._hello_bytes = HELLO_BYTES_AUTHENTICATED if authenticated else HELLO_BYTES
+
+    # ------------------------------------------------------------------------------------------------ frames in
+
+    def receive(self, text: str | bytes, now: float) -> list[Decision]:
+        """Take one frame; what is owed for it, in order."""
+        self.last_received = now
+        if self.phase is Phase.CLOSED:
+            return []
+        limit = self.settings.limits.frame_bytes if self.phase is Phase.OPEN else self._hello_bytes
+        if len(text) > limit:
+            return [self.close(FRAME_TOO_LARGE, f"frame of {len(text)} bytes is over the limit of {limit}")]
+        try:
+            frame = frames.parse(text)
+            return self._take(frame, now)
+        except frames.BadFrame as bad:
+            if self.phase is not Phase.OPEN:
+                return [self.close(BAD_FRAME, bad.error.message)]
+            return [Reply(frames.error(bad.error, rid=bad.rid, cid=bad.cid, cmid=bad.cmid))]
+
+    def _take(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
+        if self.phase is Phase.WAITING:
+            return self._take_hello(frame)
+        try:
+            return self._take_open(frame, now)
+        except PushpullError as problem:
+            cid = getattr(frame, "cid", None)
+            return [Reply(frames.error(problem, rid=frame.rid, cid=cid, cmid=getattr(frame, "cmid", None)))]
+
+    def _take_hello(self, frame: frames.ClientFrame) -> list[Decision]:
+        if not isinstance(frame, frames.Hello):
+            return [self.close(BAD_FRAME, "the first frame is not hello")]
+        try:
+            check_hello(frame)
+        except PushpullError as problem:
+            return [self.close(BAD_FRAME, problem.message)]
+        self.phase = Phase.CHECKING
+        self.device = frame.device
+        return [Authenticate(frame)]
+
+    def _take_open(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
+        match frame:
+            case frames.Ack():
+                return self._take_acks(frame, now)
+            case frames.Send():
+                return [Submit(self._draft(frame), frame.rid)]
+            case frames.Pull():
+                return [self._take_pull(frame)]
+            case frames.Read():
+                return [self._take_read(frame)]
+            case frames.Ping():
+                return [Reply(frames.pong(frame.t, frame.rid))]
+            case frames.Pong():
+                return []
+            case frames.Sync():
+                return [List(None if frame.after is None else check_cid(frame.after), frame.rid)]
+            case frames.Auth():
+                return [Renew(frame.token)]
+            case frames.Hello():
+                raise BadRequest("hello was said already: one a connection")
+
+    def _take_acks(self, frame: frames.Ack, now: float) -> list[Decision]:
+        """Each ack by itself: a wrong one is answered and moves nothing, the others count."""
+        decisions: list[Decision] = []
+        for cid, seq in frame.acks.items():
+            place = self.places.get(Cid(cid))
+            problem = wrong_ack(place, cid, seq)
+            if problem is not None:
+                decisions.append(Reply(frames.error(problem, rid=frame.rid, cid=cid[:128])))
+            elif place is not None and place.window.ack(seq, now=now, settings=self.settings.delivery):
+                decisions.append(Acked(place))
+        return decisions
+
+    def _draft(self, frame: frames.Send) -> Draft:
+        cid = check_cid(frame.cid)
+        return draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
+
+    def _take_pull(self, frame: frames.Pull) -> Fetch:
+        place = self._place(frame.cid)
+        limit = self.settings.delivery.page_limit if frame.limit is None else frame.limit
+        if not 1 <= limit <= frames.PULL_MAX:
+            raise Invalid(f"limit {limit} is not 1 to {frames.PULL_MAX}")
+        if frame.after is not None and frame.before is not None:
+            raise Invalid(f"a pull has after ({frame.after}) or before ({frame.before}), not both")
+        if frame.after is not None and frame.after < 0:
+            raise Invalid(f"after {frame.after} is not a seq: 0 or more")
+        if frame.before is not None and frame.before < 1:
+            raise Invalid(f"before {frame.before} is not a seq: 1 or more")
+        return Fetch(place, frame.after, frame.before, limit, frame.rid)
+
+    def _take_read(self, frame: frames.Read) -> ReadTo:
+        place = self._place(frame.cid)
+        if frame.seq < 1:
+            raise Invalid(f"seq {frame.seq} is not a seq: 1 or more")
+        return ReadTo(place.cid, frame.seq, frame.rid)
+
+    def _place(self, cid: str) -> Place:
+        place = self.places.get(check_cid(cid))
+        if place is None:
+            raise NotAMember(f"conversation {cid} is not among those listed to this session")
+        return place
+
+    # ------------------------------------------------------------------------------------------------ told by the owner
+
+    def opened(self, uid: Uid, *, expires_at: float | None) -> None:
+        """The hello's token was good. `expires_at`: s since 1970 by the same clock as every `now`, or None."""
+        self.phase = Phase.OPEN
+        self.uid = uid
+        self.expires_at = expires_at
+
+    def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
+        """A fresh token was good; it must be the same user's."""
+        if uid != self.uid:
+            return self.close(NOT_AUTHENTICATED, "token_invalid")
+        self.expires_at = expires_at
+        return None
+
+    def attach(self, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> Place:
+        """Stand at `start` in a conversation; everything below `oldest` is hidden from this member."""
+        place = self.places[cid] = Place(self, cid, start, mode, oldest)
+        return place
+
+    def detach(self, cid: Cid) -> Place | None:
+        return self.places.pop(cid, None)
+
+    def close(self, code: int, reason: str) -> Close:
+        self.phase = Phase.CLOSED
+        return Close(code, reason)
+
+    # ------------------------------------------------------------------------------------------------ time
+
+    def tick(self, now: float) -> Reply | Close | None:
+        """What time alone makes due: a ping, or the end of the session. Call about once a second."""
+        if self.phase is Phase.CLOSED:
+            return None
+        if self.phase is not Phase.OPEN:
+            late = now - self.since >= HELLO_S
+            return self.close(NO_ANSWER, f"no hello within {HELLO_S:g} s") if late else None
+        if self.expires_at is not None and now >= self.expires_at:
+            return self.close(NOT_AUTHENTICATED, "token_expired")
+        if now - self.last_received >= SILENCE_S:
+            return self.close(NO_ANSWER, f"no frame for {SILENCE_S:g} s")
+        # Quiet either way: the peer must hear us to know that we live, and answer us so that we know it does.
+        if now - min(self.last_sent, self.last_received) >= HEARTBEAT_S and now - self.last_ping >= HEARTBEAT_S:
+            self.last_sent = self.last_ping = now
+            return Reply(frames.ping())
+        return None
+
+
+def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:
+    """Why an ack cannot be meant, or None."""
+    if place is None:
+        return NotAMember(f"ack for {cid[:128]!a}, which is not among the conversations listed to this session")
+    if seq < 0:
+        return Invalid(f"ack {seq} is not a seq: 0 or more")
+    if seq > place.window.sent:
+        return Invalid(f"ack {seq} is past {place.window.sent}, the last seq sent to this device")
+    return None
+
+
+def check_hello(hello: frames.Hello) -> None:
+    """Raise Invalid where a hello's values cannot be taken."""
+    if not 1 <= len(hello.device) <= DEVICE_MAX or not hello.device.isprintable() or " " in hello.device:
+        raise Invalid(f"device {hello.device[:40]!a} is not 1 to {DEVICE_MAX} printable characters without spaces")
+    if hello.max_backlog is not None and hello.max_backlog < 0:
+        raise Invalid(f"max_backlog {hello.max_backlog} is not 0 or more")
+    for cid, log_id in hello.positions.items():
+        check_cid(cid)
+        check_log_id(log_id)

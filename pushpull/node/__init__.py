@@ -1,0 +1,1 @@
+"""One running process: sessions, feeds, fan-out, and the tasks that keep them true."""

@@ -1,0 +1,118 @@
+"""Group commit: sends that arrive together travel to Redis in one pipeline.
+
+One batch is in flight. What arrives meanwhile waits and is the next batch, so the batch grows with the load and a
+lone send waits for nobody. Order: a batch is handed over in the order taken, and after a draft fails, those of its
+chain that wait behind it fail too (the store sees to it inside a batch).
+
+Bounded: `limits.waiting_sends`; one more is refused with StoreUnavailable, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from pushpull.errors import PushpullError, StoreUnavailable
+from pushpull.model import Draft, Sent
+from pushpull.node.metrics import Metrics
+
+BATCH_MESSAGES: Final = 512
+BATCH_BYTES: Final = 4 * 1024 * 1024  # of bodies: what one pipeline may hold in memory twice
+
+Outcome = Sent | PushpullError
+
+
+class AppendLog(Protocol):
+    async def append(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Store the drafts; one outcome each, in order. Raises PushpullError where none is known."""
+
+
+class Appender:
+    def __init__(self, log: AppendLog, metrics: Metrics, *, waiting_max: int) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._waiting_max = waiting_max
+        self._waiting: deque[tuple[Draft, asyncio.Future[Outcome], float]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def submit(self, draft: Draft) -> asyncio.Future[Outcome]:
+        """Take a draft; the future's result is Sent or the error (it is never raised, so it may be dropped)."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= self._waiting_max:
+            self._metrics.refusals.labels(StoreUnavailable.code).inc()
+            problem = f"{len(self._waiting)} sends are waiting for the log already: nothing was stored"
+            future.set_result(StoreUnavailable(problem, retry_after_ms=1000))
+            return future
+        self._waiting.append((draft, future, time.monotonic()))
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain_waiting(), name="appender")
+        return future
+
+    async def append(self, draft: Draft) -> Sent:
+        """Append one draft; raises its PushpullError."""
+        outcome = await self.submit(draft)
+        if isinstance(outcome, PushpullError):
+            raise outcome
+        return outcome
+
+    async def finish(self) -> None:
+        """Wait until nothing waits any more."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain_waiting(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take_batch()
+                outcomes = await self._append([draft for draft, _, _ in batch])
+                self._settle(batch, outcomes)
+        finally:
+            self._task = None
+
+    def _take_batch(self) -> list[tuple[Draft, asyncio.Future[Outcome], float]]:
+        batch = [self._waiting.popleft()]
+        size = len(batch[0][0].body)
+        while self._waiting and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][0].body)
+        self._metrics.waiting_sends.set(len(self._waiting))
+        return batch
+
+    async def _append(self, drafts: list[Draft]) -> Sequence[Outcome]:
+        try:
+            return await self._log.append(drafts)
+        except PushpullError as problem:
+            return [problem] * len(drafts)
+
+    def _settle(self, batch: list[tuple[Draft, asyncio.Future[Outcome], float]], outcomes: Sequence[Outcome]) -> None:
+        now = time.monotonic()
+        failed: set[tuple[str, str]] = set()
+        for (draft, future, since), outcome in zip(batch, outcomes, strict=True):
+            self._count(outcome)
+            self._metrics.append_seconds.observe(now - since)
+            if draft.chain and isinstance(outcome, PushpullError):
+                failed.add((draft.chain, draft.cid))
+            if not future.done():
+                future.set_result(outcome)
+        if failed:
+            self._fail_behind(failed)
+
+    def _fail_behind(self, failed: set[tuple[str, str]]) -> None:
+        kept: deque[tuple[Draft, asyncio.Future[Outcome], float]] = deque()
+        for draft, future, since in self._waiting:
+            if (draft.chain, draft.cid) not in failed:
+                kept.append((draft, future, since))
+            elif not future.done():
+                future.set_result(StoreUnavailable("a send before it failed: retry in order, with the same cmids"))
+        self._waiting = kept
+
+    def _count(self, outcome: Outcome) -> None:
+        if isinstance(outcome, PushpullError):
+            self._metrics.refusals.labels(outcome.code).inc()
+        elif outcome.dup:
+            self._metrics.duplicates.inc()
+        else:
+            self._metrics.appends.inc()

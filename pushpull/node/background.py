@@ -1,0 +1,55 @@
+"""Work that nobody awaits: kept from being collected, its failures logged, all of it ended on stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from pushpull.errors import PushpullError
+
+log = logging.getLogger(__name__)
+
+
+class Background:
+    """Each caller bounds what it starts; this only holds it."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def repeat(self, work: Callable[[], Awaitable[object] | None], *, every_s: float, name: str) -> None:
+        """Call `work` again and again, `every_s` after its last end; one failure does not end it."""
+        self.spawn(self._repeat(work, every_s, name), name)
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _repeat(self, work: Callable[[], Awaitable[object] | None], every_s: float, name: str) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                pending = work()
+                if pending is not None:
+                    await pending
+            except PushpullError as problem:
+                log.warning("%s: %s", name, problem.message)
+            except Exception:
+                log.exception("%s failed and goes on", name)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s failed", task.get_name(), exc_info=task.exception())

@@ -1,0 +1,100 @@
+"""Acks and reads wait here for up to `cursor_flush_ms` and go to Redis together, with the log ids they mean.
+
+Many acks of one user in one conversation become one move; many users of one conversation become one script call.
+What Redis did not take stays and goes with the next flush: a cursor that is late costs a redelivery, nothing else.
+
+Bounded by the places of this node: one entry per user and conversation, whatever the number of acks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from pushpull.errors import PushpullError
+from pushpull.model import Cid, Cursors, Uid, seq_of
+from pushpull.node.metrics import Metrics
+from pushpull.store.values import CursorMove
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.5
+
+Moved = Callable[[Cid, Uid, Cursors], None]
+
+
+class CursorStore(Protocol):
+    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> Mapping[Cid, Sequence[Cursors | None]]: ...
+
+
+class CursorWriter:
+    def __init__(self, store: CursorStore, metrics: Metrics, *, flush_ms: int, moved: Moved) -> None:
+        """`moved` is called for each user whose cursors moved, after they did."""
+        self._store = store
+        self._metrics = metrics
+        self._flush_s = flush_ms / 1000
+        self._moved = moved
+        self._waiting: dict[Cid, dict[Uid, CursorMove]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+
+    def move(self, cid: Cid, uid: Uid, *, delivered: str | None = None, read: str | None = None) -> None:
+        """Move forward, later. Each cursor is a log id, or a bare seq where the id is not at hand."""
+        users = self._waiting.setdefault(cid, {})
+        known = users.get(uid)
+        if known is not None:
+            delivered = _later(known.delivered, delivered)
+            read = _later(known.read, read)
+        users[uid] = CursorMove(uid=uid, delivered=delivered, read=read)
+        if self._timer is None:
+            self._timer = asyncio.create_task(self._flush_later(), name="cursor-flush")
+
+    async def flush(self) -> bool:
+        """Write what waits now; False when Redis did not take it (it waits on)."""
+        async with self._flushing:
+            waiting, self._waiting = self._waiting, {}
+            if not waiting:
+                return True
+            moves = {cid: list(users.values()) for cid, users in waiting.items()}
+            try:
+                results = await self._store.flush(moves)
+            except PushpullError as problem:
+                log.warning("cursors of %s conversations wait on: %s", len(moves), problem.message)
+                self._put_back(moves)
+                return False
+        for cid, after in results.items():
+            for move, cursors in zip(moves[cid], after, strict=True):
+                if cursors is not None:
+                    self._metrics.cursor_flushes.inc()
+                    self._moved(cid, move.uid, cursors)
+        return True
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(self._flush_s)
+        # From here on a new move starts a new timer: it may have come too late for this flush.
+        self._timer = None
+        while True:
+            if await self.flush():
+                return
+            await asyncio.sleep(RETRY_S)
+
+    def _put_back(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> None:
+        for cid, users in moves.items():
+            waiting = self._waiting.setdefault(cid, {})
+            for move in users:
+                newer = waiting.get(move.uid)
+                if newer is not None:
+                    move = CursorMove(
+                        uid=move.uid,
+                        delivered=_later(move.delivered, newer.delivered),
+                        read=_later(move.read, newer.read),
+                    )
+                waiting[move.uid] = move
+
+
+def _later(one: str | None, other: str | None) -> str | None:
+    if one is None or other is None:
+        return one or other
+    return other if seq_of(other) >= seq_of(one) else one

@@ -1,0 +1,83 @@
+"""The node's ear: one pub/sub connection, and the proof that it hears.
+
+What comes in is handed on at once, in order. A hung server raises nothing on a pub/sub connection, so the node rings
+its own bell every PROBE_S and hears it: `heard` says how long ago. Readiness follows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pushpull.errors import PushpullError
+from pushpull.model import Cid
+from pushpull.node.background import Background
+from pushpull.store.bells import Bells
+from pushpull.store.values import ProbeEcho, Ring
+
+log = logging.getLogger(__name__)
+
+PROBE_S: Final = 2.0
+DEAF_AFTER_S: Final = 3 * PROBE_S
+TURN: Final = 128
+"""Rings handled between two turns of the loop: a flood of bells must not keep the sockets waiting."""
+
+
+class Doorbell:
+    def __init__(self, bells: Bells, background: Background, *, rung: Callable[[Ring], None]) -> None:
+        self._bells = bells
+        self._background = background
+        self._rung = rung
+        self._probe = ""
+        self._heard_at = 0.0
+
+    async def start(self, node_id: str) -> None:
+        await self._bells.start(node_id)
+        self._background.spawn(self._listen(), "doorbell")
+        self._background.spawn(self._probe_once(), "first probe")
+        self._background.repeat(self._probe_once, every_s=PROBE_S, name="doorbell probe")
+
+    async def stop(self) -> None:
+        await self._bells.aclose()
+
+    async def subscribe(self, cids: Sequence[Cid]) -> None:
+        await self._bells.subscribe(cids)
+
+    async def unsubscribe(self, cids: Sequence[Cid]) -> None:
+        await self._bells.unsubscribe(cids)
+
+    @property
+    def hears(self) -> bool:
+        """Whether a probe came back lately."""
+        return time.monotonic() - self._heard_at < DEAF_AFTER_S
+
+    async def _listen(self) -> None:
+        handled = 0
+        while True:
+            ring = await self._bells.next(1.0)
+            if isinstance(ring, ProbeEcho):
+                if ring.token == self._probe:
+                    self._heard_at = time.monotonic()
+            elif ring is not None:
+                self._hand_on(ring)
+            handled += 1
+            if handled % TURN == 0:
+                await asyncio.sleep(0)
+
+    def _hand_on(self, ring: Ring) -> None:
+        try:
+            self._rung(ring)
+        except Exception:
+            # One conversation's trouble must not silence the others; the audit comes to it again.
+            log.exception("a ring could not be handled")
+
+    async def _probe_once(self) -> None:
+        self._probe = uuid.uuid4().hex
+        try:
+            await self._bells.probe(self._probe)
+        except PushpullError as problem:
+            log.debug("probe was not sent: %s", problem.message)

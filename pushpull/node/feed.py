@@ -1,0 +1,142 @@
+"""One conversation as this node serves it: its state, its tail, and the places attached here.
+
+A feed is told of news in two ways: by a bell that carries the entry and names the one before it, and by a read of
+the log that starts at the feed's own last id. Either way the tail grows only by what comes next in the log; a bell
+that does not fit makes the feed stale, and the log is read.
+
+Nothing here does I/O: a bell or a read goes in, what it changed comes out (Change).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.session import Place
+from pushpull.delivery.tail import Tail
+from pushpull.model import Cid, Head, LogId, Mode, seq_of
+from pushpull.settings import Delivery
+from pushpull.store.values import Bell, LogRead, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a bell or a read did to a feed."""
+
+    news: bool = False  # the tail grew
+    mentions: frozenset[str] = frozenset()  # who is mentioned in it, or "*"
+    stale: bool = False  # the log must be read
+    membership: bool = False  # members or settings changed: check the local users again
+    settings: bool = False  # the conversation's settings are others than before
+    diverged: LogId | None = None  # the last id common to what devices hold and the log
+    new_epoch: bool = False  # diverged into another log altogether
+
+
+class Feed:
+    def __init__(self, cid: Cid, head: Head, settings: Delivery) -> None:
+        self.cid = cid
+        self.head = head
+        self.settings = settings
+        self.tail = Tail(head.last_id, max_messages=settings.tail_messages, max_bytes=settings.tail_bytes)
+        self.tail.floor = head.floor
+        self.decision = self._decide(before=None)
+        self.pushed: dict[Place, None] = {}  # in the order attached; a dict because a set's order is random
+        self.noticed: dict[Place, None] = {}
+        self.fanned = self.tail.head  # pushes went out up to here
+        self.fanning = False
+        self.told = self.tail.head  # notices went out up to here
+        self.noticing = False
+        self.last_pass = 0.0  # when the last round of notices began
+        self.mentioned_all = False  # the next round says `mentioned`
+        self.idle_since: float | None = None
+        self.used_at = 0.0  # when something last went out from the tail
+        self.deleted = False
+        self.held = False  # nothing goes out: the log diverged and the devices have not been told yet
+
+    @property
+    def mode(self) -> Mode:
+        return self.decision.mode
+
+    @property
+    def places(self) -> list[Place]:
+        return [*self.pushed, *self.noticed]
+
+    def __bool__(self) -> bool:
+        """Whether anyone here is attached."""
+        return bool(self.pushed or self.noticed)
+
+    # ------------------------------------------------------------------------------------------------ places
+
+    def add(self, place: Place) -> None:
+        self.idle_since = None
+        (self.pushed if place.mode is Mode.PUSH else self.noticed)[place] = None
+
+    def discard(self, place: Place) -> None:
+        self.pushed.pop(place, None)
+        self.noticed.pop(place, None)
+
+    def move(self, place: Place, mode: Mode) -> None:
+        self.discard(place)
+        place.mode = mode
+        self.add(place)
+
+    # ------------------------------------------------------------------------------------------------ news
+
+    def take_bell(self, bell: Bell) -> Change:
+        if bell.epoch != self.head.epoch:
+            return Change(stale=True)
+        if bell.id == self.tail.head_id:
+            return Change(stale=bell.mver != self.head.mver)
+        if seq_of(bell.id) < self.tail.head:
+            return Change()  # read from the log before its bell was heard
+        if bell.prev != self.tail.head_id or bell.entry is None:
+            return Change(stale=True)
+        self.tail.floor = bell.floor
+        self.tail.extend([bell.entry])
+        self.head = replace(self.head, last_id=bell.id, floor=bell.floor, count=bell.count)
+        return Change(news=True, mentions=frozenset(bell.entry.mentions), stale=bell.mver != self.head.mver)
+
+    def take_read(self, read: LogRead) -> Change:
+        """Take a read that `fits`."""
+        before, self.head = self.head, self._newer_head(read.head)
+        settings = read.head.settings != before.settings
+        membership = read.head.mver != before.mver or read.head.epoch != before.epoch
+        if membership:
+            self.decision = self._decide(before=self.mode)
+        if read.verdict is Verdict.DIVERGED:
+            self.tail.stand_at(read.common)
+            self.fanned = min(self.fanned, self.tail.head)
+            self.told = min(self.told, self.tail.head)
+            anew = read.head.epoch != before.epoch and seq_of(read.common) < read.head.floor
+            return Change(stale=True, membership=membership, settings=settings, diverged=read.common, new_epoch=anew)
+        if read.verdict is Verdict.TRIMMED:
+            first = read.entries[0].seq if read.entries else read.head.seq + 1
+            self.tail.stand_at(LogId(f"{first - 1}-0") if read.entries else read.head.last_id)
+            self.fanned = max(self.fanned, self.tail.head)
+        self.tail.floor = self.head.floor
+        fresh_entries = [entry for entry in read.entries if entry.seq > self.tail.head]
+        self.tail.extend(fresh_entries)
+        mentions = frozenset(who for entry in fresh_entries for who in entry.mentions)
+        return Change(
+            news=bool(fresh_entries), mentions=mentions, stale=read.more, membership=membership, settings=settings
+        )
+
+    def set_epoch(self, epoch: str) -> None:
+        self.head = replace(self.head, epoch=epoch)
+
+    def fits(self, read: LogRead, anchor: LogId) -> bool:
+        """Whether `read`, anchored at `anchor`, can be taken though bells may have moved the tail meanwhile.
+
+        One that went on from the anchor can: what the tail has already is passed over. Any other is asked for anew.
+        """
+        return anchor == self.tail.head_id or read.verdict in (Verdict.SAME, Verdict.REDACTED)
+
+    def _newer_head(self, head: Head) -> Head:
+        if head.seq >= self.tail.head or head.epoch != self.head.epoch:
+            return head
+        return replace(head, last_id=self.head.last_id, floor=self.head.floor, count=self.head.count)
+
+    def _decide(self, before: Mode | None) -> Decision:
+        return decide(
+            members=self.head.members, override=self.head.settings.mode, before=before, settings=self.settings
+        )

@@ -1,0 +1,150 @@
+"""The feeds of this node: opened when the first local session needs one, closed some time after the last left.
+
+Opening goes by the book: subscribe to the conversation's bell, await the confirmation, then read its head; a bell
+that rings in between finds the feed in the making and marks it to be read once it stands.
+
+Bounded by the places attached here plus those idle for less than IDLE_S, at most IDLE_MAX of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+from pushpull.errors import PushpullError, StoreUnavailable
+from pushpull.model import Cid, Head
+from pushpull.node.feed import Feed
+from pushpull.settings import Delivery
+
+CONFIRM_S: Final = 5.0
+IDLE_S: Final = 15.0
+IDLE_MAX: Final = 10_000
+
+
+class Bellboard(Protocol):
+    """Where bells are subscribed to."""
+
+    async def subscribe(self, cids: Sequence[Cid]) -> None: ...
+
+    async def unsubscribe(self, cids: Sequence[Cid]) -> None: ...
+
+
+class Heads(Protocol):
+    async def heads(self, cids: Sequence[Cid]) -> Sequence[Head | None]: ...
+
+
+class _Opening:
+    """A feed in the making: confirmed when its bell is subscribed, done when it stands (None: no such conversation)."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.confirmed: asyncio.Future[None] = loop.create_future()
+        self.missed = False  # a bell rang before the feed stood
+        self.done: asyncio.Future[Feed | None] = loop.create_future()
+        self.done.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved: may go unawaited
+
+
+class Feeds:
+    def __init__(self, log: Heads, board: Bellboard, settings: Delivery, stale: Callable[[Feed], None]) -> None:
+        """`stale` is called with a feed that must be read."""
+        self._log = log
+        self._board = board
+        self._settings = settings
+        self._stale = stale
+        self._open: dict[Cid, Feed] = {}
+        self._opening: dict[Cid, _Opening] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(self._open.values())
+
+    def get(self, cid: Cid) -> Feed | None:
+        return self._open.get(cid)
+
+    def missed(self, cid: Cid) -> None:
+        """A bell rang and there is no feed to hear it. One in the making is read as soon as it stands."""
+        opening = self._opening.get(cid)
+        if opening is not None:
+            opening.missed = True
+
+    async def open(self, cids: Iterable[Cid]) -> dict[Cid, Feed]:
+        """The feeds of `cids`, opened together; one without a conversation is left out. Raises StoreUnavailable."""
+        wanted = list(dict.fromkeys(cids))
+        new = [cid for cid in wanted if cid not in self._open and cid not in self._opening]
+        waits = {cid: self._opening[cid].done for cid in wanted if cid in self._opening}
+        if new:
+            await self._open_new(new)
+        for done in waits.values():
+            await asyncio.shield(done)
+        return {cid: self._open[cid] for cid in wanted if cid in self._open}
+
+    def confirmed(self, cid: Cid) -> None:
+        """The subscription of `cid` stands: what rings from here on is heard, what rang before may be lost."""
+        opening = self._opening.get(cid)
+        if opening is not None and not opening.confirmed.done():
+            opening.confirmed.set_result(None)
+        feed = self._open.get(cid)
+        if feed is not None:
+            self._stale(feed)
+
+    async def close_idle(self, now: float) -> None:
+        """Unsubscribe from the feeds nobody here has needed for IDLE_S, and from the oldest over IDLE_MAX."""
+        idle = []
+        for feed in self._open.values():
+            if feed:
+                feed.idle_since = None
+            else:
+                feed.idle_since = now if feed.idle_since is None else feed.idle_since
+                idle.append((feed.idle_since, feed))
+        idle.sort(key=lambda row: row[0])
+        over = len(idle) - IDLE_MAX
+        await self.close([feed for n, (since, feed) in enumerate(idle) if n < over or now - since >= IDLE_S])
+
+    async def close(self, going: Sequence[Feed]) -> None:
+        for feed in going:
+            self._open.pop(feed.cid, None)
+        if going:
+            await self._board.unsubscribe([feed.cid for feed in going])
+
+    async def _open_new(self, cids: list[Cid]) -> None:
+        openings = {cid: _Opening() for cid in cids}
+        self._opening.update(openings)
+        try:
+            heads = await self._subscribe_and_read(openings)
+        except BaseException as problem:
+            self._abandon(openings, problem)
+            raise
+        gone = []
+        for (cid, opening), head in zip(openings.items(), heads, strict=True):
+            feed = None
+            if head is None:
+                gone.append(cid)
+            else:
+                feed = self._open[cid] = Feed(cid, head, self._settings)
+                if opening.missed:
+                    self._stale(feed)
+            del self._opening[cid]
+            opening.done.set_result(feed)
+        if gone:
+            await self._board.unsubscribe(gone)
+
+    async def _subscribe_and_read(self, openings: dict[Cid, _Opening]) -> Sequence[Head | None]:
+        cids = list(openings)
+        try:
+            async with asyncio.timeout(CONFIRM_S):
+                await self._board.subscribe(cids)
+                await asyncio.gather(*(opening.confirmed for opening in openings.values()))
+        except TimeoutError:
+            raise StoreUnavailable(f"no subscription confirmed within {CONFIRM_S:g} s", retry_after_ms=1000) from None
+        return await self._log.heads(cids)
+
+    def _abandon(self, openings: dict[Cid, _Opening], problem: BaseException) -> None:
+        error = problem if isinstance(problem, PushpullError) else StoreUnavailable("the conversation was not opened")
+        for cid, opening in openings.items():
+            self._opening.pop(cid, None)
+            opening.confirmed.cancel()
+            if not opening.done.done():
+                opening.done.set_exception(error)

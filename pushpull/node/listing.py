@@ -1,0 +1,113 @@
+"""The conversation list of one session: page by page, each listed conversation live from its page on.
+
+A page: the user's next conversations, their feeds opened together, their rows read in one pipeline. Then, in one
+step of the loop, the session is attached to each and the `sync` frame written, so that nothing can slip in between
+a row and the first live message after it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from pushpull.delivery import frames
+from pushpull.delivery.session import Phase, Place, Session
+from pushpull.model import Cid, LogId, Row, seq_of
+from pushpull.node.feed import Feed
+from pushpull.node.history import oldest_for
+from pushpull.node.parts import Parts
+from pushpull.node.rows import row_json
+from pushpull.store.values import RowRequest
+
+log = logging.getLogger(__name__)
+
+PAGE: Final = 100
+
+
+class Listing:
+    def __init__(self, parts: Parts, session: Session, hello: frames.Hello) -> None:
+        self._parts = parts
+        self._session = session
+        self._unnamed = hello.unnamed
+        self._max_backlog = hello.max_backlog
+        # Where the device stands, until the list has come to each conversation. Bounded by the size of the hello.
+        self._complete = False  # the list has been told to its end
+        self._positions = {Cid(cid): LogId(log_id) for cid, log_id in hello.positions.items()}
+
+    async def page(self, after: Cid | None, rid: frames.Rid) -> None:
+        """Attach the next page of conversations and write its `sync`. Raises PushpullError."""
+        cids, following = await self._parts.store.conversations.listed(self._session.uid, after=after, limit=PAGE)
+        found = await self._rows(cids)
+        if self._session.phase is not Phase.OPEN:
+            return
+        fresh = [self._attach(feed, row) for feed, row in found if row.cid not in self._session.places]
+        rows = [row_json(row, feed.mode) for feed, row in found]
+        self._write(frames.sync(rows, following, rid))
+        for place, feed, row in fresh:
+            self._begin(place, feed, row)
+        if following is None:
+            self._complete = True
+            self._say_what_was_left()
+
+    async def join(self, cid: Cid) -> None:
+        """The user became a member while connected: attach, say so with the row."""
+        found = await self._rows([cid])
+        if self._session.phase is not Phase.OPEN or cid in self._session.places:
+            return
+        for feed, row in found:
+            attached = self._attach(feed, row)
+            self._write(frames.conversation(cid, "joined", row_json(row, feed.mode)))
+            self._begin(*attached)
+
+    async def catch_up(self) -> None:
+        """Attach to every conversation of the user that this session is not attached to."""
+        after: Cid | None = None
+        while self._complete:
+            cids, after = await self._parts.store.conversations.listed(self._session.uid, after=after, limit=PAGE)
+            for cid in cids:
+                if cid not in self._session.places:
+                    await self.join(cid)
+            if after is None:
+                return
+
+    async def _rows(self, cids: list[Cid]) -> list[tuple[Feed, Row]]:
+        """The feeds and rows of those that the user is a member of, in the order of `cids`."""
+        if not cids:
+            return []
+        feeds = await self._parts.feeds.open(cids)
+        wanted = [RowRequest(cid, self._positions.get(cid)) for cid in cids]
+        rows = await self._parts.store.conversations.rows(
+            self._session.uid,
+            wanted,
+            unnamed=self._unnamed,
+            max_backlog=self._max_backlog,
+            device=self._session.device,
+        )
+        stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
+        if stale:
+            await self._parts.store.conversations.forget_hint(self._session.uid, stale)
+        return [(feeds[row.cid], row) for row in rows if row is not None and row.cid in feeds]
+
+    def _attach(self, feed: Feed, row: Row) -> tuple[Place, Feed, Row]:
+        place = self._session.attach(row.cid, row.start, feed.mode, oldest=oldest_for(row.head, row.joined))
+        feed.add(place)
+        return place, feed, row
+
+    def _begin(self, place: Place, feed: Feed, row: Row) -> None:
+        """The device has been told of the conversation: give it what it lacks."""
+        named = self._positions.pop(row.cid, None)
+        if row.reset is not None:
+            self._parts.hub.reset(feed, place, row.reset, row.start)
+        elif named is not None and seq_of(named) > row.delivered:
+            # The device holds more than it was known to: its last acks were lost with its last connection.
+            self._parts.cursors.move(row.cid, self._session.uid, delivered=named)
+        self._parts.hub.settle(feed, place)
+
+    def _say_what_was_left(self) -> None:
+        for cid in self._positions:
+            if cid not in self._session.places:
+                self._write(frames.conversation(cid, "left"))
+        self._positions.clear()
+
+    def _write(self, data: bytes) -> None:
+        self._session.connection.write(data)

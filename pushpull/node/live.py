@@ -1,0 +1,206 @@
+"""What happens when something is heard: a bell, an announcement, or what a read of the log found.
+
+Bells and reads go to their feed and come back as a Change; this module carries a change out: fan-out for news, a read
+for what is stale, a check of the local users for a change of members, resets where the log diverged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+from pushpull.delivery import frames
+from pushpull.delivery import session as protocol
+from pushpull.errors import NoSuchConversation, PushpullError
+from pushpull.model import Cid, Mode, SessionId, Uid, seq_of
+from pushpull.node.feed import Change, Feed
+from pushpull.node.parts import Parts
+from pushpull.node.peer import Peer
+from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, Subscribed
+
+log = logging.getLogger(__name__)
+
+CHECKED_AT_ONCE: Final = 1000
+RETRY_S: Final = 0.5
+RESET_SLICE: Final = 256
+
+
+class Live:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._rechecking: dict[Feed, bool] = {}  # feed → once more, something changed while it was checked
+
+    # ------------------------------------------------------------------------------------------------ heard
+
+    def rung(self, ring: Ring) -> None:
+        match ring:
+            case Bell(cid=cid):
+                feed = self._parts.feeds.get(cid)
+                if feed is not None:
+                    self.changed(feed, feed.take_bell(ring))
+                else:
+                    self._parts.feeds.missed(cid)
+            case Subscribed(cid):
+                self._parts.feeds.confirmed(cid)
+            case Announcement():
+                self._announced(ring)
+            case ControlSubscribed():
+                self._parts.background.spawn(self._catch_up_on_announcements(), "announcements catch-up")
+
+    def changed(self, feed: Feed, change: Change) -> None:
+        """Carry out what a bell or a read did to a feed."""
+        if change.stale:
+            self._parts.reader.mark_stale(feed)
+        if change.membership:
+            self._parts.background.spawn(self.recheck(feed), f"recheck {feed.cid}")
+        if change.settings:
+            self._tell_updated(feed)
+        if change.diverged is not None:
+            feed.held = True
+            self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
+        if change.mentions and feed.noticed:
+            self._ring_mentioned(feed, change.mentions)
+        if change.news:
+            self._parts.hub.news(feed)
+
+    def gone(self, feed: Feed) -> None:
+        """The feed's conversation is no more."""
+        feed.deleted = True
+        for place in feed.places:
+            peer = self._parts.peers.get(place.session.id)
+            if peer is not None:
+                peer.leave(feed.cid, "deleted")
+        self._parts.background.spawn(self._parts.feeds.close([feed]), "close feed")
+
+    def _tell_updated(self, feed: Feed) -> None:
+        frame = frames.conversation(feed.cid, "updated")
+        for place in feed.places:
+            place.session.connection.write(frame)
+
+    def _ring_mentioned(self, feed: Feed, mentions: frozenset[str]) -> None:
+        if "*" in mentions:
+            feed.mentioned_all = True
+            return
+        for place in self._parts.peers.places((Uid(who) for who in mentions), feed.cid):
+            if place.mode is Mode.NOTIFY and place.window.sent < feed.head.seq:
+                self._parts.hub.notices.ring_one(feed, place, mentioned=True)
+
+    # ------------------------------------------------------------------------------------------------ membership
+
+    async def recheck(self, feed: Feed) -> None:
+        """Members or settings changed: let those go who are no members, bring the others to the mode in force."""
+        if feed in self._rechecking:
+            self._rechecking[feed] = True
+            return
+        try:
+            again = True
+            while again:
+                self._rechecking[feed] = False
+                await self._let_former_members_go(feed)
+                again = self._rechecking[feed]
+        finally:
+            del self._rechecking[feed]
+        self._parts.hub.set_modes(feed)
+
+    async def _let_former_members_go(self, feed: Feed) -> None:
+        users = list({place.session.uid for place in feed.places})
+        for first in range(0, len(users), CHECKED_AT_ONCE):
+            chunk = users[first : first + CHECKED_AT_ONCE]
+            for uid, joined in zip(chunk, await self._joined(feed.cid, chunk), strict=True):
+                if joined is None:
+                    self._leave(feed.cid, [uid], "left")
+
+    async def _joined(self, cid: Cid, users: list[Uid]) -> list[int | None]:
+        """When each joined; asked until Redis answers, for nobody may be served who was removed."""
+        while True:
+            try:
+                return list(await self._parts.store.members.joined(cid, users))
+            except NoSuchConversation:
+                return [None] * len(users)
+            except PushpullError as problem:
+                log.warning("members of a conversation cannot be checked yet: %s", problem.message)
+                await asyncio.sleep(RETRY_S)
+
+    def _leave(self, cid: Cid, users: Iterable[Uid], change: str) -> None:
+        for uid in users:
+            for peer in self._parts.peers.of(uid):
+                peer.leave(cid, change)
+
+    # ------------------------------------------------------------------------------------------------ announcements
+
+    def _announced(self, said: Announcement) -> None:
+        if said.kind == "joined" and said.cid is not None:
+            for peer in self._peers(said.users):
+                self._parts.background.spawn(self._join(peer, said.cid), "join")
+        elif said.kind in ("left", "deleted") and said.cid is not None:
+            self._leave(said.cid, said.users, said.kind)
+        elif said.kind == "kick":
+            self._kick(said.users, said.session)
+        elif said.kind == "revoked" and said.ts is not None:
+            for uid in said.users:
+                self._parts.revocations.forget(uid)
+            for peer in self._peers(said.users):
+                peer.revoked_before(said.ts)
+
+    def _peers(self, users: Iterable[Uid]) -> Iterable[Peer]:
+        for uid in users:
+            yield from self._parts.peers.of(uid)
+
+    def _kick(self, users: Iterable[Uid], session: SessionId | None) -> None:
+        for peer in self._peers(users):
+            if session is None or peer.session.id == session:
+                peer.close(protocol.NOT_ALLOWED, "the session was ended by the service")
+
+    async def _join(self, peer: Peer, cid: Cid) -> None:
+        try:
+            await peer.join(cid)
+        except PushpullError:
+            # It missed a conversation: with a new connection it gets the whole list again.
+            peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
+
+    async def _catch_up_on_announcements(self) -> None:
+        """The control channel was cut: whatever was announced meanwhile is looked up for each user here."""
+        for uid in self._parts.peers.users():
+            for peer in self._parts.peers.of(uid):
+                try:
+                    await peer.check_list()
+                except PushpullError:
+                    peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
+
+    # ------------------------------------------------------------------------------------------------ divergence
+
+    async def _reset_all(self, feed: Feed, change: Change) -> None:
+        """The log lost its tail, or is another: move the epoch once, tell every device where to go on.
+
+        The feed is held meanwhile: a device must hear `reset` before anything of the log as it is now.
+        """
+        common = change.diverged
+        assert common is not None
+        if not change.new_epoch:
+            feed.set_epoch(await self._move_epoch(feed))
+        reason = "epoch" if change.new_epoch else "diverged"
+        for n, place in enumerate(feed.places):
+            if change.new_epoch or place.window.sent > seq_of(common):
+                self._parts.hub.reset(feed, place, reason, common)
+            if n % RESET_SLICE == RESET_SLICE - 1:
+                await asyncio.sleep(0)
+        feed.held = False
+        for place in feed.places:
+            self._parts.hub.settle(feed, place)
+        self._parts.hub.news(feed)
+
+    async def _move_epoch(self, feed: Feed) -> str:
+        """The epoch after the divergence; asked until Redis answers, for nothing can be served before."""
+        while True:
+            try:
+                epoch = await self._parts.store.log.move_epoch(feed.cid, feed.head.epoch)
+            except NoSuchConversation:
+                return feed.head.epoch
+            except PushpullError as problem:
+                log.warning("the epoch of a diverged log cannot be moved yet: %s", problem.message)
+                await asyncio.sleep(RETRY_S)
+            else:
+                log.warning("a log lost its tail: its devices go back to seq %s", feed.tail.head)
+                return epoch

@@ -1,0 +1,286 @@
+"""One running node: builds the parts, runs the tasks that keep them true, and is what the web layer talks to.
+
+A message's way through here: `send` → appender → (store: append.lua, doorbell) → doorbell → live → feed → hub →
+the sessions' connections; and back: ack → peer → session's window → cursor writer → store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pushpull.delivery import frames
+from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.session import DRAINING, Connection, Place
+from pushpull.delivery.window import Redelivery
+from pushpull.errors import NotAMember, PushpullError, Unauthenticated
+from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
+from pushpull.node import history, pending
+from pushpull.node.appender import Appender, Outcome
+from pushpull.node.audit import Audit
+from pushpull.node.background import Background
+from pushpull.node.cursor_writer import CursorWriter
+from pushpull.node.doorbell import Doorbell
+from pushpull.node.feeds import Feeds
+from pushpull.node.history import PageAnswer
+from pushpull.node.hub import Hub
+from pushpull.node.live import Live
+from pushpull.node.log_reader import LogReader
+from pushpull.node.metrics import Metrics
+from pushpull.node.parts import Parts
+from pushpull.node.peer import Authenticate, Peer
+from pushpull.node.peers import Peers
+from pushpull.node.pending import PendingTable
+from pushpull.node.revocations import Revocations
+from pushpull.node.rows import row_json
+from pushpull.settings import Settings
+from pushpull.store.store import Store
+from pushpull.store.values import CursorMove
+
+log = logging.getLogger(__name__)
+
+REDELIVERY_TICK_S: Final = 0.1
+SESSION_TICK_S: Final = 1.0
+BEAT_S: Final = 5.0
+HOUSEKEEPING_S: Final = 5.0
+SWEEP_S: Final = 600.0
+TICK_SLICE: Final = 1000
+FLUSH_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    ready: bool
+    checks: dict[str, str]  # name → "ok" or what is wrong
+
+
+class Node:
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.id = f"n-{uuid.uuid4().hex[:12]}"
+        self.settings = settings
+        self.store = store
+        self.metrics = Metrics()
+        self._background = Background()
+        self._started_at = time.time()
+        self._lag_s = 0.0
+        self._doorbell = Doorbell(store.bells(), self._background, rung=lambda ring: self._live.rung(ring))
+        reader = LogReader(
+            store.log,
+            self.metrics,
+            changed=lambda feed, change: self._live.changed(feed, change),
+            gone=lambda feed: self._live.gone(feed),
+        )
+        feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale)
+        self.parts = Parts(
+            node_id=self.id,
+            settings=settings,
+            store=store,
+            metrics=self.metrics,
+            background=self._background,
+            peers=Peers(settings.limits.connections),
+            feeds=feeds,
+            reader=reader,
+            hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
+            appender=Appender(store.log, self.metrics, waiting_max=settings.limits.waiting_sends),
+            cursors=CursorWriter(
+                store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursors_moved
+            ),
+            revocations=Revocations(store.presence),
+        )
+        self._live = Live(self.parts)
+        self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale)
+        self._pending = PendingTable(store)
+        self.parts.hub.redelivered = self._note_redelivery
+        self.parts.hub.settled_window = self._pending.drop
+
+    # ------------------------------------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Subscribe, say that this node is here, start what runs by the clock. Raises StoreUnavailable."""
+        await self._doorbell.start(self.id)
+        await self._beat()
+        repeat = self._background.repeat
+        repeat(self.parts.hub.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
+        repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
+        repeat(self._beat, every_s=BEAT_S, name="heartbeat")
+        repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
+        repeat(self._sweep, every_s=SWEEP_S, name="retention sweep")
+        self._background.spawn(self._audit.run(), "audit")
+        self._background.spawn(self._pending.run(), "pending table")
+
+    async def drain(self) -> None:
+        """Go away politely: tell the devices, close them one by one over `drain_s`, write what waits."""
+        self.parts.draining = True
+        seconds = self.settings.server.drain_s
+        frame = frames.drain(after_ms=0, jitter_ms=int(seconds * 1000))
+        peers = list(self.parts.peers)
+        log.info("draining %s connections over %g s", len(peers), seconds)
+        for peer in peers:
+            peer.write(frame)
+        await self._close_staggered(peers, seconds)
+        await self.parts.appender.finish()
+        for _ in range(FLUSH_TRIES):
+            if await self.parts.cursors.flush():
+                break
+            await asyncio.sleep(0.1)
+        await self._pending.flush()
+
+    async def stop(self) -> None:
+        """End every task and leave the registry. The store is the caller's to close."""
+        await self._background.stop()
+        await self._doorbell.stop()
+        try:
+            await self.store.presence.leave(self.id)
+        except PushpullError as problem:
+            log.debug("node stays listed until its heartbeat is old: %s", problem.message)
+
+    async def _close_staggered(self, peers: list[Peer], seconds: float) -> None:
+        """A device that heeds `drain` is gone by itself; who is left at its turn is closed."""
+        deadline = time.monotonic() + seconds
+        for n, peer in enumerate(peers):
+            wait_s = deadline - seconds * (1 - (n + 1) / len(peers)) - time.monotonic()
+            while wait_s > 0 and len(self.parts.peers.connected):
+                step = min(wait_s, 0.1)
+                await asyncio.sleep(step)
+                wait_s -= step
+            peer.close(DRAINING, "the node is going away")
+        await asyncio.sleep(0)
+
+    # ------------------------------------------------------------------------------------------------ sessions
+
+    def connect(
+        self,
+        connection: Connection,
+        authenticate: Authenticate,
+        *,
+        identity: Claims | None = None,
+    ) -> Peer | None:
+        """A socket was opened. None: this node is full or draining, refuse it."""
+        if self.parts.draining or self.parts.peers.full:
+            return None
+        return Peer(self.parts, connection, authenticate, identity=identity)
+
+    async def check_revoked(self, uid: Uid, issued_at: float | None) -> None:
+        """Raise Unauthenticated(token_revoked) for a token issued before the user's `revoked_before`."""
+        before = await self.parts.revocations.before(uid)
+        if before is not None and (issued_at is None or issued_at < before):
+            raise Unauthenticated("the token was revoked", reason="token_revoked")
+
+    # ------------------------------------------------------------------------------------------------ calls
+
+    async def send(self, draft: Draft) -> Sent:
+        """Append one message. Raises PushpullError."""
+        return await self.parts.appender.append(draft)
+
+    async def send_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Append several; one outcome each, in order."""
+        return list(await asyncio.gather(*(self.parts.appender.submit(draft) for draft in drafts)))
+
+    async def page(
+        self, cid: Cid, *, after: int | None, before: int | None, limit: int, reader: Uid | None
+    ) -> PageAnswer:
+        """A page forward (`after`) or backward (`before`, or neither: the newest). Raises PushpullError."""
+        if after is not None:
+            return await history.forward(self.parts, cid, after, limit=limit, reader=reader)
+        return await history.backward(self.parts, cid, before, limit=limit, reader=reader)
+
+    def mode_of(self, head: Head, cid: Cid) -> Decision:
+        """The mode in force for a conversation, and why."""
+        feed = self.parts.feeds.get(cid)
+        if feed is not None and feed.head.mver == head.mver:
+            return feed.decision
+        return decide(members=head.members, override=head.settings.mode, before=None, settings=self.settings.delivery)
+
+    def row_json(self, row: Row) -> dict[str, Any]:
+        return row_json(row, self.mode_of(row.head, row.cid).mode)
+
+    async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
+        """Move a member's cursors, clamped to the head and never back; returns them as they are now."""
+        move = CursorMove(
+            uid=uid,
+            delivered=None if delivered is None else str(delivered),
+            read=None if read is None else str(read),
+        )
+        after = (await self.store.cursors.flush({cid: [move]}))[cid][0]
+        if after is not None:
+            self._cursors_moved(cid, uid, after)
+            return after
+        now = await self.store.cursors.get(cid, uid)
+        if now is None:
+            raise NotAMember(f"{uid} is not a member of {cid}")
+        return now
+
+    async def pending(self, cid: Cid, *, user: Uid | None, min_idle_ms: int, limit: int | None) -> dict[str, Any]:
+        """XPENDING's short form, or with `limit` the long one. Raises NoSuchConversation."""
+        if limit is None:
+            return await pending.summary(self.parts, cid, user)
+        return {"rows": await pending.rows(self.parts, cid, user=user, min_idle_ms=min_idle_ms, limit=limit)}
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        return [{"node": node.id, "age_ms": node.age_ms, **node.info} for node in await self.store.presence.nodes()]
+
+    async def readiness(self) -> Readiness:
+        health = await self.store.health()
+        checks = {
+            "redis": "ok" if health.ok else health.detail,
+            "doorbell": "ok" if self._doorbell.hears else "no probe came back through pub/sub lately",
+            "draining": "ok" if not self.parts.draining else "this node is going away",
+        }
+        return Readiness(all(state == "ok" for state in checks.values()), checks)
+
+    # ------------------------------------------------------------------------------------------------ by the clock
+
+    async def _tick_sessions(self) -> None:
+        due = time.monotonic()
+        for n, peer in enumerate(self.parts.peers):
+            peer.tick(time.monotonic())
+            if n % TICK_SLICE == TICK_SLICE - 1:
+                await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.1, self._measure_lag, time.monotonic() + 0.1)
+        self.metrics.windows.set(len(self.parts.hub.windows))
+        self.metrics.feeds.set(len(self.parts.feeds))
+        log.debug("tick took %.3f s", time.monotonic() - due)
+
+    def _measure_lag(self, due: float) -> None:
+        self._lag_s = max(0.0, time.monotonic() - due)
+        self.metrics.loop_lag.set(self._lag_s)
+
+    async def _beat(self) -> None:
+        await self.store.presence.beat(
+            self.id,
+            {
+                "sessions": len(self.parts.peers),
+                "feeds": len(self.parts.feeds),
+                "lag_ms": round(self._lag_s * 1000, 1),
+                "started_at": int(self._started_at * 1000),
+                "draining": self.parts.draining,
+            },
+        )
+
+    async def _keep_house(self) -> None:
+        await self.parts.feeds.close_idle(time.monotonic())
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(random.uniform(0, 5))
+        await self.store.log.sweep_all(every_s=SWEEP_S / 2)
+
+    # ------------------------------------------------------------------------------------------------ told by the parts
+
+    def _cursors_moved(self, cid: Cid, uid: Uid, after: Cursors) -> None:
+        peers = self.parts.peers.of(uid)
+        if peers:
+            frame = frames.cursors(cid, after)
+            for peer in peers:
+                if cid in peer.session.places:
+                    peer.write(frame)
+
+    def _note_redelivery(self, place: Place, due: Redelivery) -> None:
+        if due.count == 1 or not place.noted:
+            log.debug("redelivery %s of seqs %s to %s", due.count, due.after + 1, due.upto)
+        self._pending.note(place, due)

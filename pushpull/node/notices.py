@@ -1,0 +1,109 @@
+"""Notices: there is something up to here, come and get it.
+
+The first message after a quiet spell rings at once, then there is at most one pass per `notify_interval_ms` and
+conversation, however many messages came. A pass is sliced over the interval, so that those who pull on it do not
+come all together. A session whose last bytes have not left its buffer is passed over and rung at the next pass.
+
+A small message rides inline, as a `messages` frame, to those who stand exactly at its `after`.
+Mentions cut through: the one who is mentioned is rung at once, with `mentioned`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from pushpull.delivery import frames
+from pushpull.delivery.session import Place
+from pushpull.delivery.tail import Page
+from pushpull.model import Mode
+from pushpull.node.background import Background
+from pushpull.node.feed import Feed
+from pushpull.node.metrics import Metrics
+from pushpull.settings import Delivery
+
+SLICE: Final = 256
+SPREAD: Final = 0.8  # of the interval: the pass is over before the next is due
+
+
+class Notices:
+    def __init__(self, settings: Delivery, metrics: Metrics, background: Background) -> None:
+        self._delivery = settings
+        self._interval_s = settings.notify_interval_ms / 1000
+        self._metrics = metrics
+        self._background = background
+
+    def ring(self, feed: Feed) -> None:
+        """The feed has news for those who are notified."""
+        if not feed.noticing:
+            feed.noticing = True
+            self._background.spawn(self._passes(feed), f"notices {feed.cid}")
+
+    def ring_one(self, feed: Feed, place: Place, *, mentioned: bool = False) -> None:
+        """Notify one place at once: it is behind as it attaches, or it was mentioned."""
+        frame = frames.notice(feed.cid, head=feed.head.seq, count=feed.head.count, mentioned=mentioned)
+        place.notified = feed.head.seq
+        place.session.connection.write(frame)
+        place.session.last_sent = time.monotonic()
+        self._metrics.notices.inc()
+
+    async def _passes(self, feed: Feed) -> None:
+        """Pass after pass until nothing is owed; at most one an interval, but for a mention of everyone."""
+        try:
+            owed = True
+            while owed and feed.noticed and not (feed.deleted or feed.held):
+                wait_s = feed.last_pass + self._interval_s - time.monotonic()
+                if wait_s > 0 and not feed.mentioned_all:
+                    await asyncio.sleep(wait_s)
+                feed.last_pass = time.monotonic()
+                skipped = await self._pass(feed)
+                owed = skipped or feed.told < feed.head.seq
+        finally:
+            feed.noticing = False
+
+    async def _pass(self, feed: Feed) -> bool:
+        """Ring everyone who is behind; True when some were passed over and are still owed a notice."""
+        head = feed.head.seq
+        mentioned, feed.mentioned_all = feed.mentioned_all, False
+        notice = frames.notice(feed.cid, head=head, count=feed.head.count, mentioned=mentioned)
+        page, inline = (None, b"") if mentioned else self._inline(feed, head)
+        feed.told = head
+        places = tuple(feed.noticed)
+        pause_s = self._interval_s * SPREAD / max(1, -(-len(places) // SLICE))
+        skipped = False
+        for first in range(0, len(places), SLICE):
+            now = time.monotonic()
+            for place in places[first : first + SLICE]:
+                skipped |= self._ring_place(place, head, notice, page, inline, now)
+            if first + SLICE < len(places):
+                await asyncio.sleep(pause_s)
+        return skipped
+
+    def _inline(self, feed: Feed, head: int) -> tuple[Page | None, bytes]:
+        """The frame (told, head] when it is small enough to ride along."""
+        limit = self._delivery.inline_max_bytes
+        page = feed.tail.page(feed.told, limit=self._delivery.page_limit, max_bytes=limit)
+        if page is None or not page.items or page.upto != head or sum(map(len, page.items)) > limit:
+            return None, b""
+        return page, frames.messages(
+            feed.cid, page.after, page.upto, page.upto_id, page.items, head=head, floor=feed.head.floor
+        )
+
+    def _ring_place(self, place: Place, head: int, notice: bytes, page: Page | None, inline: bytes, now: float) -> bool:
+        """Ring one place; True when it is owed a notice and could not take it."""
+        if place.window.sent >= head or place.notified >= head or place.mode is not Mode.NOTIFY:
+            return False
+        connection = place.session.connection
+        if connection.buffered:
+            return True
+        if page is not None and place.window.sent == page.after:
+            connection.write(inline)
+            place.window.hand(page.upto, page.upto_id)
+            self._metrics.deliveries.inc(len(page.items))
+        else:
+            connection.write(notice)
+            self._metrics.notices.inc()
+        place.notified = head
+        place.session.last_sent = now
+        return False

@@ -1,0 +1,34 @@
+"""The parts of a node, as those that work with all of them get them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pushpull.node.appender import Appender
+from pushpull.node.background import Background
+from pushpull.node.cursor_writer import CursorWriter
+from pushpull.node.feeds import Feeds
+from pushpull.node.hub import Hub
+from pushpull.node.log_reader import LogReader
+from pushpull.node.metrics import Metrics
+from pushpull.node.peers import Peers
+from pushpull.node.revocations import Revocations
+from pushpull.settings import Settings
+from pushpull.store.store import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    node_id: str
+    settings: Settings
+    store: Store
+    metrics: Metrics
+    background: Background
+    peers: Peers
+    feeds: Feeds
+    reader: LogReader
+    hub: Hub
+    appender: Appender
+    cursors: CursorWriter
+    revocations: Revocations
+    draining: bool = False

@@ -1,0 +1,98 @@
+"""The append script's arguments, and what its replies say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pushpull.errors import (
+    CmidConflict,
+    CmidExpired,
+    Invalid,
+    NoSuchConversation,
+    NoSuchMessage,
+    NotAllowed,
+    NotAMember,
+    PushpullError,
+    StoreUnavailable,
+)
+from pushpull.model import Cid, Draft, LogId, Sent
+from pushpull.store import codec
+from pushpull.store.keys import Keys
+from pushpull.store.scripts import APPEND, Arg, Call
+
+
+def append_call(
+    keys: Keys, cid: Cid, drafts: Sequence[Draft], *, bucket: int, window_ms: int, retained: int, inline_max_bytes: int
+) -> Call:
+    """One call for all `drafts`, which are all of conversation `cid`, in order."""
+    names = [
+        keys.meta(cid),
+        keys.log(cid),
+        keys.members(cid),
+        keys.roles(cid),
+        keys.delivered(cid),
+        keys.read(cid),
+        keys.quiet(cid),
+        keys.mentions(cid),
+        keys.redacted(cid),
+        keys.edits(cid),
+        keys.cmids(cid, bucket),
+        keys.cmids(cid, bucket - 1),
+        keys.bell(cid),
+    ]
+    args: list[Arg] = [window_ms, bucket, retained, len(drafts)]
+    for draft in drafts:
+        args.extend(_item(draft, inline_max_bytes))
+    return Call(APPEND, names, args)
+
+
+def _item(draft: Draft, inline_max_bytes: int) -> Iterable[Arg]:
+    return (
+        draft.sender or "",
+        int(draft.own and draft.sender is not None),
+        draft.cmid,
+        draft.kind,
+        draft.body,
+        int(draft.quiet),
+        codec.mention_field(draft),
+        codec.mention_index(draft),
+        "" if draft.ref is None else draft.ref,
+        "" if draft.first_at is None else draft.first_at,
+        codec.digest(draft),
+        codec.tag_digest(draft),
+        draft.chain,
+        codec.blob(draft, inline_max_bytes),
+    )
+
+
+def outcome(draft: Draft, reply: Sequence[Any], window_ms: int) -> Sent | PushpullError:
+    """What became of one draft: `["ok" | "dup", id]` or `["err", code, detail…]`."""
+    if reply[0] == b"err":
+        return _refusal(draft, reply[1].decode(), b"".join(reply[2:3]).decode(), window_ms)
+    return Sent(draft.cid, draft.cmid, LogId(reply[1].decode()), reply[0] == b"dup")
+
+
+def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullError:
+    cid, cmid, sender, ref = draft.cid, draft.cmid, draft.sender, draft.ref
+    match code:
+        case "no_such_conversation":
+            return NoSuchConversation(f"conversation {cid} does not exist")
+        case "not_a_member":
+            return NotAMember(f"user {sender} is not a member of {cid}")
+        case "not_allowed" if detail == "reader":
+            return NotAllowed(f"user {sender} is a reader of {cid} and may not send")
+        case "not_allowed":
+            return NotAllowed(f"user {sender} may not {detail} message {ref} of {cid}: it is another's")
+        case "cmid_conflict":
+            return CmidConflict(f"cmid {cmid} is stored as {detail} with another body, kind, mentions or ref")
+        case "cmid_expired":
+            return CmidExpired(f"cmid {cmid} was first tried {detail} ms ago: expected at most {window_ms} ms")
+        case "no_such_message":
+            return NoSuchMessage(f"ref {ref} is no message that {cid} still has: its head is {detail}")
+        case "invalid" if detail == "ref":
+            return Invalid(f"kind {draft.kind} needs a ref, the seq of a message")
+        case "invalid":
+            return Invalid(f"ref {ref} is of kind {detail}: kind {draft.kind} cannot refer to it")
+        case _:
+            return StoreUnavailable("a send before it failed; retry with the same cmid")

@@ -1,0 +1,147 @@
+"""Conversations: made, configured, deleted, listed; and each as one member's device sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from pushpull.errors import Invalid, PushpullError
+from pushpull.model import Cid, Head, LogId, Role, Row, Uid
+from pushpull.store import codec
+from pushpull.store.control import publish
+from pushpull.store.keys import Keys
+from pushpull.store.log import no_such
+from pushpull.store.members import Members
+from pushpull.store.scripts import DELETE, HEAD, PUT, ROW, Arg, Call, Wire
+from pushpull.store.values import Announcement, RowRequest
+
+SCHEMA_VERSION: Final = 1
+"""What this release writes into meta; a node refuses a Redis that holds a higher one."""
+
+BUCKETS_DELETED: Final = range(-3, 3)  # around now, by our clock: those that live, and room for a clock that is off
+
+Unnamed = Literal["delivered", "all", "head"]
+
+
+class Conversations:
+    """Make, change, delete and list conversations."""
+
+    def __init__(self, wire: Wire, keys: Keys, members: Members, *, window_ms: int) -> None:
+        self._wire = wire
+        self._keys = keys
+        self._members = members
+        self._window_ms = window_ms
+
+    async def put(
+        self, cid: Cid, changes: Mapping[str, Any], *, members: Sequence[tuple[Uid, Role]] | None = None
+    ) -> bool:
+        """Make `cid` with these settings and members (True), or change the settings of the one there is (False).
+
+        A None among `changes` takes a setting back to the service's own. Values are checked by the caller. Raises
+        Invalid for an unknown setting, and for members of one that exists; LimitReached before anything is made.
+        """
+        kept, dropped = codec.setting_fields(changes)
+        if members:
+            await self._members.check_room(cid, [uid for uid, _ in members])
+        args: list[Arg] = [SCHEMA_VERSION, int(members is not None), len(kept)]
+        args.extend(part for pair in kept.items() for part in pair)
+        reply = await self._wire.run(Call(PUT, [self._keys.meta(cid), self._keys.bell(cid)], [*args, *dropped]))
+        if codec.is_error(reply):
+            raise Invalid(f"conversation {cid} exists: initial members are for a new one")
+        if members:
+            await self._members.add(cid, members)
+        return bool(reply == b"created")
+
+    async def head(self, cid: Cid) -> Head:
+        """The state of the log. Raises NoSuchConversation."""
+        reply = await self._wire.run(Call(HEAD, [self._keys.meta(cid), self._keys.members(cid)]), again=True)
+        if reply is None:
+            raise no_such(cid)
+        return codec.head(*reply)
+
+    async def delete(self, cid: Cid) -> None:
+        """Remove `cid` with all it holds, tell the nodes, then take it off its members' lists.
+
+        Raises NoSuchConversation.
+        """
+        members = [uid async for chunk in self._members.every(cid) for uid in chunk]
+        if await self._wire.run(Call(DELETE, self._all_keys(cid))) is None:
+            raise no_such(cid)
+        await self._wire.commands(
+            list(publish(self._keys, Announcement(kind="deleted", cid=cid, users=tuple(members))))
+        )
+        await self._members.forget_hints(cid, members)
+
+    def _all_keys(self, cid: Cid) -> list[str]:
+        keys = self._keys
+        bucket = int(time.time() * 1000) // self._window_ms
+        plain = (keys.log, keys.members, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions)
+        names = [keys.meta(cid), keys.bell(cid), *(name(cid) for name in plain)]
+        names += [keys.redacted(cid), keys.edits(cid), keys.pending(cid)]
+        return names + [keys.cmids(cid, bucket + away) for away in BUCKETS_DELETED]
+
+    async def rows(
+        self,
+        uid: Uid,
+        wanted: Sequence[RowRequest],
+        *,
+        unnamed: Unnamed = "delivered",
+        max_backlog: int | None = None,
+        device: str = "",
+    ) -> list[Row | None]:
+        """Each conversation as `uid` sees it, in one pipeline; None: it does not exist, or `uid` is no member.
+
+        `start` is where `device` begins: the position it names, if the log still knows it; else by `unnamed`; never
+        below the floor nor, with history "joined", below where the user joined. A device further behind than
+        `max_backlog` begins at the head, unless it must first throw a diverged tail away. What was noted as pending
+        for `device` is dropped.
+        """
+        backlog = -1 if max_backlog is None else max_backlog
+        calls = [
+            Call(ROW, self._row_keys(each.cid), [uid, device, each.position or "", unnamed, backlog]) for each in wanted
+        ]
+        replies = await self._wire.run_many(calls, again=True)
+        return [_row(each.cid, reply) for each, reply in zip(wanted, replies, strict=True)]
+
+    def _row_keys(self, cid: Cid) -> list[str]:
+        keys = self._keys
+        names = (keys.meta, keys.members, keys.log, keys.redacted, keys.roles, keys.delivered, keys.read, keys.quiet)
+        return [*(name(cid) for name in names), keys.mentions(cid), keys.pending(cid)]
+
+    async def listed(self, uid: Uid, *, after: Cid | None = None, limit: int = 100) -> tuple[list[Cid], Cid | None]:
+        """A page of the user's conversations by name, and the cid to go on after (None: that was all).
+
+        These are hints: some may be left or deleted, which `rows` shows; `forget_hint` takes those off the list.
+        """
+        start = f"({after}" if after else "-"
+        found = await self._wire.command(
+            "ZRANGEBYLEX", self._keys.conversations(uid), start, "+", "LIMIT", 0, limit + 1, again=True
+        )
+        cids = [Cid(each.decode()) for each in found[:limit]]
+        return cids, cids[-1] if len(found) > limit else None
+
+    async def forget_hint(self, uid: Uid, cids: Sequence[Cid]) -> None:
+        """Take conversations `uid` is no member of off its list; those it is a member of stay."""
+        for cid in cids:
+            await self._members.forget_hints(cid, [uid])
+
+
+def _row(cid: Cid, reply: Any) -> Row | None:
+    if isinstance(reply, PushpullError):
+        raise reply
+    if reply is None:
+        return None
+    flat, members, role, joined, delivered, read, unread, mentions, start, reset = reply
+    return Row(
+        cid=cid,
+        head=codec.head(flat, members),
+        role=role.decode(),
+        joined=joined,
+        delivered=delivered,
+        read=read,
+        unread=unread,
+        mentions=mentions,
+        start=LogId(start.decode()),
+        reset=reset.decode() or None,
+    )

@@ -1,0 +1,102 @@
+"""Every key and channel the service uses in Redis, built here and nowhere else.
+
+All keys of a conversation carry the hash tag `{c:<cid>}`, all of a user `{u:<uid>}`, so that a script which names
+keys of one of them runs on one slot. Neither cids nor uids can hold a brace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pushpull.errors import ConfigError
+from pushpull.model import Cid, Uid
+
+_TAG_BREAKERS = frozenset("{}*?[]\\ \r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix. The prefix must not hold braces, glob signs or blanks: ConfigError."""
+
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if _TAG_BREAKERS & set(self.prefix):
+            raise ConfigError(f"redis.prefix {self.prefix!r} must not hold braces, glob signs, backslashes or blanks")
+
+    def _conversation(self, cid: Cid, part: str) -> str:
+        return f"{self.prefix}{{c:{cid}}}:{part}"
+
+    def log(self, cid: Cid) -> str:
+        return self._conversation(cid, "log")
+
+    def meta(self, cid: Cid) -> str:
+        return self._conversation(cid, "meta")
+
+    def members(self, cid: Cid) -> str:
+        return self._conversation(cid, "members")
+
+    def roles(self, cid: Cid) -> str:
+        return self._conversation(cid, "roles")
+
+    def delivered(self, cid: Cid) -> str:
+        return self._conversation(cid, "delivered")
+
+    def read(self, cid: Cid) -> str:
+        return self._conversation(cid, "read")
+
+    def quiet(self, cid: Cid) -> str:
+        return self._conversation(cid, "quiet")
+
+    def mentions(self, cid: Cid) -> str:
+        return self._conversation(cid, "mentions")
+
+    def redacted(self, cid: Cid) -> str:
+        return self._conversation(cid, "redacted")
+
+    def edits(self, cid: Cid) -> str:
+        return self._conversation(cid, "edits")
+
+    def pending(self, cid: Cid) -> str:
+        return self._conversation(cid, "pending")
+
+    def cmids(self, cid: Cid, bucket: int) -> str:
+        """The idempotency bucket of entries whose ms lies in [bucket × window, (bucket + 1) × window)."""
+        return self._conversation(cid, f"cmid:{bucket}")
+
+    def bell(self, cid: Cid) -> str:
+        return self._conversation(cid, "bell")
+
+    def every_meta(self) -> str:
+        """The SCAN pattern of all conversations' meta keys."""
+        return f"{self.prefix}{{c:*}}:meta"
+
+    def cid_of_meta(self, key: str) -> Cid:
+        return Cid(key[len(self.prefix) + len("{c:") : -len("}:meta")])
+
+    def conversations(self, uid: Uid) -> str:
+        return f"{self.prefix}{{u:{uid}}}:conversations"
+
+    def sessions(self, uid: Uid) -> str:
+        return f"{self.prefix}{{u:{uid}}}:sessions"
+
+    def revoked(self, uid: Uid) -> str:
+        return f"{self.prefix}{{u:{uid}}}:revoked"
+
+    def nodes(self) -> str:
+        return f"{self.prefix}nodes"
+
+    def control(self) -> str:
+        return f"{self.prefix}control"
+
+    def probe(self, node: str) -> str:
+        return f"{self.prefix}probe:{node}"
+
+    def schema(self) -> str:
+        return f"{self.prefix}schema"
+
+    def sweep_lock(self) -> str:
+        return f"{self.prefix}sweep:lock"
+
+    def write_probe(self) -> str:
+        return f"{self.prefix}probe:write"

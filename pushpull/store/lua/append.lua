@@ -1,0 +1,208 @@
+-- Append messages to one conversation's log, in order. Nothing here depends on the number of members.
+-- For each item all checks come first and XADD is the first write: Lua does not roll back.
+--
+-- KEYS   1 meta  2 log  3 members  4 roles  5 delivered  6 read  7 quiet  8 mentions  9 redacted  10 edits
+--        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel
+-- ARGV   1 idempotency window, ms  2 the number of the bucket in KEYS[11]  3 messages retained by default, 0: all
+--        4 number of items; then for each item, 14 values:
+--        sender ("": the service)  own ("1": sent with the sender's own token)  cmid  kind  body  quiet ("1")
+--        mentions (JSON, "": none)  mention index (",uid,…,", "": none)  ref ("": none)  first_at (ms, "": unknown)
+--        digest  tag digest  chain ("": none)  the bell's blob ("": none)
+-- Returns {"bucket", b}: the caller named the wrong buckets, b is the right one, nothing was written; or
+--         one reply an item: {"ok", id} | {"dup", id} | {"err", code, detail…}
+local META, LOG, MEMBERS, ROLES, DELIVERED, READ = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local QUIET, MENTIONS, REDACTED, EDITS = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local CMIDS, CMIDS_BEFORE, BELL = KEYS[11], KEYS[12], KEYS[13]
+local WINDOW_MS, BUCKET = tonumber(ARGV[1]), tonumber(ARGV[2])
+local RETAINED, ITEMS, STRIDE = tonumber(ARGV[3]), tonumber(ARGV[4]), 14
+
+-- Trimming is a few µs, so it waits for a multiple of this; `floor` moves at once and hides what waits.
+local TRIM_EVERY = 64
+
+local function exact(number) return string.format('%.0f', number) end
+local function refuse(code, ...) return {'err', code, ...} end
+
+local meta = redis.call('HMGET', META, 'epoch', 'last', 'floor', 'count', 'mver', 'set:retain_messages')
+local epoch, last, floor, count, mver = meta[1], meta[2], tonumber(meta[3]), tonumber(meta[4]), meta[5]
+local seq, last_ms = 0, 0
+if epoch then
+  local last_seq, last_tag = string.match(last, '^(%d+)-(%d+)$')
+  seq, last_ms = tonumber(last_seq), math.floor(tonumber(last_tag) / 1024)
+  RETAINED = tonumber(meta[6] or '') or RETAINED
+end
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local ms = math.max(now_ms, last_ms)
+if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
+  return {'bucket', math.floor(ms / WINDOW_MS)}
+end
+
+-- The ids of what was sent under this cmid, if anything: {"dup", id}, a conflict, or nil.
+local function stored_before(item)
+  local found = redis.call('HGET', CMIDS, item.field) or redis.call('HGET', CMIDS_BEFORE, item.field)
+  if not found then return nil end
+  local id, digest = string.match(found, '^(%S+) (%S+)$')
+  if digest ~= item.digest then return refuse('cmid_conflict', id) end
+  return {'dup', id}
+end
+
+-- What an edit, a reaction or a redaction refers to: {from, kind, id}, or nil when it is no longer there.
+local function target_of(ref)
+  if ref < floor then return nil end
+  local found = redis.call('XRANGE', LOG, exact(ref), exact(ref))[1]
+  if not found then return nil end
+  return {from = found[2][2], kind = found[2][6], id = found[1]}
+end
+
+local function check_edit(item, target)
+  if target.from ~= item.sender then return refuse('not_allowed', 'edit') end
+  if target.kind == 'edit' or target.kind == 'redact' or target.kind == 'reaction' then
+    return refuse('invalid', target.kind)
+  end
+end
+
+local function check_redact(item, target, role)
+  if target.kind == 'edit' or target.kind == 'redact' then return refuse('invalid', target.kind) end
+  if item.own and target.from ~= item.sender and role ~= 'moderator' then return refuse('not_allowed', 'redact') end
+end
+
+local function check_ref(item, role)
+  local needs_target = item.kind == 'edit' or item.kind == 'reaction' or item.kind == 'redact'
+  if not item.ref then
+    if needs_target then return refuse('invalid', 'ref') end
+    return nil
+  end
+  if item.ref < 1 or item.ref > seq then return refuse('no_such_message', exact(seq)) end
+  if not needs_target then return nil end
+  item.target = target_of(item.ref)
+  if not item.target then return refuse('no_such_message', exact(seq)) end
+  if item.kind == 'edit' then return check_edit(item, item.target) end
+  if item.kind == 'redact' then return check_redact(item, item.target, role) end
+end
+
+-- An error, a duplicate, or nil: the item may be written. A duplicate is found before anything that may have
+-- changed since it was stored, so that a retry always gets the same answer.
+local function check(item)
+  if not epoch then return refuse('no_such_conversation') end
+  local role
+  if item.own then
+    if not redis.call('ZSCORE', MEMBERS, item.sender) then return refuse('not_a_member') end
+    role = redis.call('HGET', ROLES, item.sender)
+    if role == 'reader' then return refuse('not_allowed', 'reader') end
+  end
+  local known = stored_before(item)
+  if known then return known end
+  if item.first_at and now_ms - item.first_at > WINDOW_MS then
+    return refuse('cmid_expired', exact(now_ms - item.first_at))
+  end
+  return check_ref(item, role)
+end
+
+local function fields_of(item)
+  local fields = {'from', item.sender, 'cmid', item.cmid, 'kind', item.kind, 'body', item.body}
+  local function add(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if item.quiet then add('quiet', '1') end
+  if item.mentions ~= '' then add('mentions', item.mentions) end
+  if item.ref then add('ref', exact(item.ref)) end
+  return fields
+end
+
+-- A sender has read what it sends; it has been delivered only if nothing before it is still missing.
+local function move_senders_cursors(item, was)
+  redis.call('ZADD', READ, 'XX', 'GT', exact(seq), item.sender)
+  if tonumber(redis.call('ZSCORE', DELIVERED, item.sender) or '-1') == was then
+    redis.call('ZADD', DELIVERED, 'XX', 'GT', exact(seq), item.sender)
+  end
+end
+
+local function fold_edit(item)
+  local field = exact(item.ref)
+  local ids = redis.call('HGET', EDITS, field .. ':ids')
+  redis.call('HSET', EDITS, field, last .. ' ' .. item.body, field .. ':ids', (ids and ids .. ' ' or '') .. last)
+  redis.call('HINCRBY', META, 'rev', 1)
+end
+
+-- Take the target out of the log, and each edit of it: they carry bodies of the same message.
+local function redact(item)
+  local field = exact(item.ref)
+  local gone = {item.target.id}
+  for id in string.gmatch(redis.call('HGET', EDITS, field .. ':ids') or '', '%S+') do gone[#gone + 1] = id end
+  for _, id in ipairs(gone) do
+    redis.call('HSET', REDACTED, string.match(id, '^%d+'), id)
+    redis.call('XDEL', LOG, id)
+  end
+  redis.call('HDEL', EDITS, field, field .. ':ids')
+  redis.call('ZREMRANGEBYSCORE', MENTIONS, field, field)
+  redis.call('HINCRBY', META, 'rev', 1)
+end
+
+local function trim()
+  redis.call('XTRIM', LOG, 'MINID', '~', exact(floor))
+  redis.call('ZREMRANGEBYSCORE', QUIET, '-inf', '(' .. exact(floor))
+  redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(floor))
+end
+
+local function remember_cmid(item)
+  redis.call('HSET', CMIDS, item.field, last .. ' ' .. item.digest)
+  if redis.call('HLEN', CMIDS) == 1 then redis.call('PEXPIRE', CMIDS, exact(2 * WINDOW_MS)) end
+end
+
+local function write(item)
+  local was, prev = seq, last
+  local id = exact(seq + 1) .. '-' .. exact(ms * 1024 + item.tag_digest)
+  redis.call('XADD', LOG, id, unpack(fields_of(item)))
+  seq, last = seq + 1, id
+  if not item.quiet then count = count + 1 end
+  if RETAINED > 0 then floor = math.max(floor, seq - RETAINED + 1) end
+  redis.call('HSET', META, 'seq', exact(seq), 'last', last, 'floor', exact(floor), 'count', exact(count))
+  remember_cmid(item)
+  if item.quiet then redis.call('ZADD', QUIET, exact(seq), exact(seq)) end
+  if item.mention_index ~= '' then
+    redis.call('ZADD', MENTIONS, exact(seq), exact(seq) .. ' ' .. item.mention_index)
+  end
+  if item.own and not item.quiet then move_senders_cursors(item, was) end
+  if item.kind == 'edit' then fold_edit(item) end
+  if item.kind == 'redact' then redact(item) end
+  if floor > 1 and seq % TRIM_EVERY == 0 then trim() end
+  local state = table.concat({'1', id, prev, epoch, mver, exact(floor), exact(count), ''}, ' ')
+  redis.call('SPUBLISH', BELL, state .. item.blob)
+  return {'ok', id}
+end
+
+local function item_at(at)
+  local sender, cmid = ARGV[at], ARGV[at + 2]
+  return {
+    sender = sender,
+    own = ARGV[at + 1] == '1',
+    cmid = cmid,
+    kind = ARGV[at + 3],
+    body = ARGV[at + 4],
+    quiet = ARGV[at + 5] == '1',
+    mentions = ARGV[at + 6],
+    mention_index = ARGV[at + 7],
+    ref = tonumber(ARGV[at + 8]),
+    first_at = tonumber(ARGV[at + 9]),
+    digest = ARGV[at + 10],
+    tag_digest = tonumber(ARGV[at + 11]),
+    chain = ARGV[at + 12],
+    blob = ARGV[at + 13],
+    field = sender .. '/' .. cmid,
+  }
+end
+
+local replies, broken = {}, {}
+for i = 1, ITEMS do
+  local item = item_at(5 + (i - 1) * STRIDE)
+  local reply
+  if item.chain ~= '' and broken[item.chain] then
+    reply = refuse('store_unavailable')
+  else
+    reply = check(item) or write(item)
+  end
+  if reply[1] == 'err' and item.chain ~= '' then broken[item.chain] = true end
+  replies[i] = reply
+end
+return replies

@@ -1,0 +1,28 @@
+-- Remove members from a conversation, with all that is kept for them in it.
+-- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 pending  7 the bell's channel
+-- ARGV   the uids (at most 2,000)
+-- Returns {members now, {uid of each who was removed}}, or {"err", "no_such_conversation"}
+local META, MEMBERS, ROLES, DELIVERED, READ, PENDING, BELL = unpack(KEYS)
+
+local meta = redis.call('HMGET', META, 'last', 'epoch', 'floor', 'count')
+if not meta[1] then return {'err', 'no_such_conversation'} end
+local joined = redis.call('ZMSCORE', MEMBERS, unpack(ARGV))
+local removed, is_removed = {}, {}
+for i, uid in ipairs(ARGV) do
+  if joined[i] and not is_removed[uid] then
+    removed[#removed + 1] = uid
+    is_removed[uid] = true
+  end
+end
+if #removed > 0 then
+  redis.call('ZREM', MEMBERS, unpack(removed))
+  redis.call('HDEL', ROLES, unpack(removed))
+  redis.call('ZREM', DELIVERED, unpack(removed))
+  redis.call('ZREM', READ, unpack(removed))
+  for _, field in ipairs(redis.call('HKEYS', PENDING)) do
+    if is_removed[string.match(field, '^%S+')] then redis.call('HDEL', PENDING, field) end
+  end
+  local mver = redis.call('HINCRBY', META, 'mver', 1)
+  redis.call('SPUBLISH', BELL, table.concat({'1', meta[1], meta[1], meta[2], mver, meta[3], meta[4], ''}, ' '))
+end
+return {redis.call('ZCARD', MEMBERS), removed}

@@ -1,0 +1,155 @@
+"""Lua scripts as values, and the wire that runs them: one at a time, or many in one pipeline.
+
+A script's text is its own file in `lua/`, after the files it shares functions with. Scripts are called by digest;
+a server that does not know one (restarted, flushed) is sent the text, for that call alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+
+from pushpull.errors import PushpullError
+from pushpull.store.connection import guarded, unavailable
+
+Arg = str | bytes | int | float
+Reply = Any
+"""What Redis answers: int, bytes, None, or a list of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One Lua script, ready to be called by `sha`."""
+
+    name: str
+    text: str = field(repr=False)
+    sha: str = field(repr=False)
+
+    @classmethod
+    def load(cls, name: str, *shared: str) -> Script:
+        """Read `lua/<name>.lua`, with the functions of each `lua/<shared>.lua` before it."""
+        folder = resources.files("pushpull.store") / "lua"
+        text = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in (*shared, name))
+        # SHA-1 is how Redis names a script; nothing rests on it being hard to forge.
+        return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+APPEND: Final = Script.load("append")
+READ: Final = Script.load("read", "place", "page")
+READ_BEFORE: Final = Script.load("read_before", "page")
+HEAD: Final = Script.load("head")
+ROW: Final = Script.load("row", "place")
+FLUSH: Final = Script.load("flush")
+CURSORS: Final = Script.load("cursors")
+PUT: Final = Script.load("put")
+DELETE: Final = Script.load("delete")
+MOVE_EPOCH: Final = Script.load("move_epoch")
+SWEEP: Final = Script.load("sweep")
+ADD_MEMBERS: Final = Script.load("add_members")
+REMOVE_MEMBERS: Final = Script.load("remove_members")
+MEMBERS_PAGE: Final = Script.load("members_page")
+BEHIND: Final = Script.load("behind")
+OPEN_SESSION: Final = Script.load("open_session")
+BEAT: Final = Script.load("beat")
+NODES: Final = Script.load("nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script with its keys (all in one hash tag) and arguments."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Arg] = ()
+
+    def by_sha(self) -> tuple[Arg, ...]:
+        return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+
+    def by_text(self) -> tuple[Arg, ...]:
+        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
+
+
+class Wire:
+    """Sends scripts and commands to Redis. Raises StoreUnavailable and nothing else."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client: Any = client  # its execute_command has no types
+
+    async def run(self, call: Call, *, again: bool = False) -> Reply:
+        """Run one script and return its reply; `again`: it may run twice, so a lost connection is ridden through."""
+        reply = (await self.run_many([call], again=again))[0]
+        if isinstance(reply, PushpullError):
+            raise reply
+        return reply
+
+    async def run_many(self, calls: Sequence[Call], *, again: bool = False) -> list[Reply]:
+        """Run scripts in one pipeline; replies in the order of `calls`. One that Redis refuses is a PushpullError in
+        its place; when Redis is away, StoreUnavailable is raised for all."""
+        if not calls:
+            return []
+
+        async def attempt() -> list[Reply]:
+            replies = await self._send([call.by_sha() for call in calls])
+            for all_by_text in (False, True):
+                unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
+                if not unknown:
+                    break
+                again_now = _taught([calls[i] for i in unknown], all_by_text=all_by_text)
+                for i, reply in zip(unknown, await self._send(again_now), strict=True):
+                    replies[i] = reply
+            return replies
+
+        replies = await guarded(calls[0].script.name, attempt, again=again)
+        return [
+            unavailable(reply, call.script.name) if isinstance(reply, Exception) else reply
+            for call, reply in zip(calls, replies, strict=True)
+        ]
+
+    async def command(self, *command: Arg, again: bool = False) -> Reply:
+        """Send one plain command."""
+
+        async def attempt() -> Reply:
+            return await self._client.execute_command(*command)
+
+        return await guarded(str(command[0]), attempt, again=again)
+
+    async def commands(self, commands: Sequence[tuple[Arg, ...]], *, again: bool = False) -> list[Reply]:
+        """Send plain commands in one pipeline; StoreUnavailable if any of them failed."""
+        if not commands:
+            return []
+
+        async def attempt() -> list[Reply]:
+            replies = await self._send(commands)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            return replies
+
+        return await guarded(str(commands[0][0]), attempt, again=again)
+
+    async def _send(self, commands: Sequence[tuple[Arg, ...]]) -> list[Reply]:
+        """Replies in order, errors that Redis answered among them; raises when the connection is lost."""
+        if len(commands) == 1:
+            try:
+                return [await self._client.execute_command(*commands[0])]
+            except redis_errors.ResponseError as error:
+                return [error]
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(await pipeline.execute(raise_on_error=False))
+
+
+def _taught(calls: Sequence[Call], *, all_by_text: bool) -> list[tuple[Arg, ...]]:
+    """The calls as commands that bring the text along: the first of each script, or all where that taught others."""
+    commands, known = [], set()
+    for call in calls:
+        commands.append(call.by_sha() if call.script.sha in known and not all_by_text else call.by_text())
+        known.add(call.script.sha)
+    return commands

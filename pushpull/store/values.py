@@ -1,0 +1,194 @@
+"""What the store takes and gives: plain frozen values. Seqs and cursors are ints, ids are log ids, times are ms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pushpull.model import ZERO_ID, Cid, Entry, Head, LogId, Role, SessionId, Uid
+
+
+class Verdict(StrEnum):
+    """How a place (a log id a reader stands at) relates to the log as it is now."""
+
+    SAME = "same"  # the id is the log's, or stands right below the floor
+    REDACTED = "redacted"  # the id was the log's; its entry has been redacted since
+    TRIMMED = "trimmed"  # below floor - 1: what follows it is gone for good
+    DIVERGED = "diverged"  # the log holds another entry there, or ends before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """Read forward (after, …]; with an `anchor`, seq(anchor) == after, and the log's id at that seq is compared."""
+
+    cid: Cid
+    after: int
+    anchor: LogId | None = None
+    limit: int = 100
+    max_bytes: int = 256 * 1024  # of bodies; at least one entry is read whatever its size
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """One consistent look at a log: its head and entries, ascending, none below the floor."""
+
+    head: Head
+    entries: tuple[Entry, ...]
+    verdict: Verdict = Verdict.SAME
+    common: LogId = ZERO_ID  # where `verdict` is diverged: the last id sure to be in both logs
+    more: bool = False  # forward: entries follow up to the head; backward: older ones exist
+
+
+@dataclass(frozen=True, slots=True)
+class RowRequest:
+    """A conversation a device asks for, and where it stands there (None: it does not say)."""
+
+    cid: Cid
+    position: LogId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CursorMove:
+    """Move a member's cursors forward. Each is a log id ("57-…", ignored unless the log's own) or a bare seq ("57")."""
+
+    uid: Uid
+    delivered: str | None = None
+    read: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """How many of those who were members then have a message; names only where asked for, in cursor order."""
+
+    delivered: int
+    read: int
+    delivered_by: list[Uid] | None = None
+    read_by: list[Uid] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCounts:
+    """What a change of members did, and how many there are after it."""
+
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    members: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """One member: the head it joined at, and its cursors."""
+
+    user: Uid
+    role: Role
+    joined: int
+    delivered: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingRow:
+    """A range that had to be sent to a device again, and has not been acked."""
+
+    user: Uid
+    device: str
+    session: str
+    first: int
+    last: int
+    delivery_count: int
+    first_sent_ms: int
+    last_sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSummary:
+    """XPENDING's short form, from the cursors: `count` copies not delivered, the seqs they span (None: none)."""
+
+    count: int
+    min: int | None
+    max: int | None
+    consumers: list[tuple[Uid, int]]  # most behind first, at most 100 of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """A live session, as every node can look it up."""
+
+    id: SessionId
+    uid: Uid
+    device: str
+    node: str
+    client: str
+    connected_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A node that beat lately: `info` as it gave it, `age_ms` since its last beat by Redis' clock."""
+
+    id: str
+    age_ms: int
+    info: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a probe of Redis found; `detail` says in words what is wrong ("" when nothing is)."""
+
+    reachable: bool
+    writable: bool
+    noeviction: bool
+    detail: str
+
+    @property
+    def ok(self) -> bool:
+        return self.reachable and self.writable and self.noeviction
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A doorbell: the log now ends at `id`, before it at `prev`. `id == prev`: membership or settings changed."""
+
+    cid: Cid
+    id: LogId
+    prev: LogId
+    epoch: str
+    mver: int
+    floor: int
+    count: int
+    entry: Entry | None  # None: too large to ride on the bell, read the log
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Bells of `cid` ring from here on; those before may be lost: read the log from the tail."""
+
+    cid: Cid
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSubscribed:
+    """Announcements arrive from here on; those before may be lost: check what they would have said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """Said to every node: joined | left | deleted (a cid, users) or kick | revoked (one user)."""
+
+    kind: str
+    cid: Cid | None = None
+    users: tuple[Uid, ...] = ()
+    session: SessionId | None = None  # kick: this one; None: all of the user's
+    ts: int | None = None  # revoked: tokens issued before this (s since 1970)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEcho:
+    """A probe of this node came back through pub/sub."""
+
+    token: str
+
+
+Ring = Bell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
+"""Whatever `Bells.next` may hand out."""

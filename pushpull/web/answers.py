@@ -1,0 +1,224 @@
+"""What the calls answer: one struct for each body. The OpenAPI document is made of these.
+
+`Item`, `MessagesPage` and `HistoryPage` describe bytes that the node has already; nothing is encoded through them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pushpull.web.problems import Problem
+
+ModeName = Literal["push", "notify"]
+
+
+class SettingsAnswer(msgspec.Struct, kw_only=True):
+    """A conversation's settings; null: as the service's settings say."""
+
+    mode: str
+    history: str
+    offline: str
+    retain_messages: int | None
+    retain_days: int | None
+    sends_per_s: float | None
+    data: Any
+
+
+class ConversationAnswer(msgspec.Struct, kw_only=True):
+    """A conversation. `mode` is the one in force and `why` the reason; `members` is how many."""
+
+    cid: str
+    head: int
+    floor: int
+    epoch: str
+    count: int
+    members: int
+    settings: SettingsAnswer
+    mode: ModeName
+    why: str
+
+
+class MembersChanged(msgspec.Struct, kw_only=True):
+    """How many joined, changed role and left; `members` is how many there are now."""
+
+    added: int
+    updated: int
+    removed: int
+    members: int
+
+
+class MemberAnswer(msgspec.Struct, kw_only=True):
+    user: str
+    role: str
+    joined: int
+    delivered: int
+    read: int
+
+
+class MembersAnswer(msgspec.Struct, kw_only=True):
+    """`next` is the `after` of the next page; null: this was the last."""
+
+    members: list[MemberAnswer]
+    next: str | None
+
+
+class SentAnswer(msgspec.Struct, kw_only=True):
+    cid: str
+    cmid: str
+    id: str
+    dup: bool
+
+
+class OutcomeAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of one message of a batch: `id` and `dup` where it is stored, else `error`."""
+
+    cid: str | None = None  # absent where it could not be read
+    cmid: str | None = None
+    id: str | None = None
+    dup: bool | None = None
+    error: Problem | None = None
+
+
+class EditedAnswer(msgspec.Struct, kw_only=True):
+    seq: int
+    ts: int
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """A message. `from` is absent where the service itself sent it."""
+
+    id: str
+    seq: int
+    ts: int
+    cmid: str
+    kind: str
+    body: msgspec.Raw
+    sender: str | None = msgspec.field(default=None, name="from")
+    quiet: bool = False
+    mentions: list[str] = []
+    ref: int | None = None
+    edited: EditedAnswer | None = None
+
+
+class MessagesPage(msgspec.Struct, kw_only=True, tag_field="type", tag="messages"):
+    """Every message with `after < seq <= upto`; one missing between was redacted."""
+
+    cid: str
+    after: int
+    upto: int
+    upto_id: str
+    items: list[Item]
+    head: int
+    floor: int
+
+
+class HistoryPage(msgspec.Struct, kw_only=True, tag_field="type", tag="history"):
+    """The messages before `before`, oldest first; `more`: there are older ones."""
+
+    cid: str
+    before: int
+    items: list[Item]
+    floor: int
+    more: bool
+
+
+class CursorsAnswer(msgspec.Struct, kw_only=True):
+    cid: str
+    user: str
+    delivered: int
+    read: int
+    unread: int
+    count: int
+
+
+class ReceiptsAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How many members have the message delivered and read; who, while the conversation is small."""
+
+    cid: str
+    seq: int
+    delivered: int
+    read: int
+    delivered_by: list[str] | None = None
+    read_by: list[str] | None = None
+
+
+class PendingAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Without `limit` the summary, with it the rows."""
+
+    count: int | None = None
+    min: int | None = None
+    max: int | None = None
+    consumers: list[dict[str, Any]] | None = None
+    rows: list[dict[str, Any]] | None = None
+
+
+class RowAnswer(msgspec.Struct, kw_only=True):
+    """A conversation as one user has it."""
+
+    cid: str
+    epoch: str
+    head: int
+    floor: int
+    start: str
+    delivered: int
+    read: int
+    joined: int
+    unread: int
+    count: int
+    mentions: int
+    mode: ModeName
+    notify: str
+    role: str
+    mute_until: int | None = None
+    data: Any = None
+
+
+class ConversationsAnswer(msgspec.Struct, kw_only=True):
+    """`next` is the `after` of the next page; null: this was the last."""
+
+    conversations: list[RowAnswer]
+    next: str | None
+
+
+class SessionAnswer(msgspec.Struct, kw_only=True):
+    """`connected_at` is ms since 1970."""
+
+    id: str
+    user: str
+    device: str
+    node: str
+    client: str
+    connected_at: int
+
+
+class SessionsAnswer(msgspec.Struct, kw_only=True):
+    sessions: list[SessionAnswer]
+
+
+class RevokedAnswer(msgspec.Struct, kw_only=True):
+    user: str
+    revoked_before: int
+
+
+class PolicyEntry(msgspec.Struct, kw_only=True):
+    """A setting in force, and where it came from."""
+
+    value: Any
+    origin: str
+
+
+class NodesAnswer(msgspec.Struct, kw_only=True):
+    nodes: list[dict[str, Any]]
+
+
+class HealthAnswer(msgspec.Struct, kw_only=True):
+    status: Literal["ok"] = "ok"
+
+
+class ReadyAnswer(msgspec.Struct, kw_only=True):
+    """`checks` says of each thing that readiness needs how it stands."""
+
+    ready: bool
+    checks: dict[str, str]

@@ -1,0 +1,95 @@
+"""Query and path parameters: each says how it is read, and how it stands in the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.datastructures import QueryParams
+
+from pushpull.errors import Invalid
+from pushpull.model import Cid, Uid, check_cid, check_uid
+
+SEQ_MAX: Final = 2**53 - 1
+"""JavaScript's and Lua's largest exact integer."""
+
+_DIGITS: Final = re.compile(r"[0-9]{1,16}\Z")
+_NAME_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number in the query, `least` to `most`."""
+
+    name: str
+    about: str
+    least: int = 0
+    most: int = SEQ_MAX
+
+    def read(self, query: QueryParams) -> int | None:
+        """The number, or None where the query does not name it. Raises Invalid."""
+        given = _once(self.name, query)
+        return None if given is None else whole(self.name, given, self.least, self.most)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class CidName:
+    """A conversation id in the query."""
+
+    name: str
+    about: str
+
+    def read(self, query: QueryParams) -> Cid | None:
+        """The cid, or None where the query does not name one. Raises Invalid."""
+        given = _once(self.name, query)
+        return None if given is None else check_cid(given)
+
+    def schema(self) -> dict[str, Any]:
+        return NAME_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class UidName:
+    """A user id in the query."""
+
+    name: str
+    about: str
+
+    def read(self, query: QueryParams) -> Uid | None:
+        """The uid, or None where the query does not name one. Raises Invalid."""
+        given = _once(self.name, query)
+        return None if given is None else check_uid(given)
+
+    def schema(self) -> dict[str, Any]:
+        return NAME_SCHEMA
+
+
+Parameter = Whole | CidName | UidName
+
+NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": _NAME_PATTERN}
+SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": SEQ_MAX}
+
+
+def whole(name: str, given: str, least: int, most: int) -> int:
+    """`given` as a number from `least` to `most`, or raise Invalid. Digits alone: no sign, space or underscore."""
+    if _DIGITS.match(given) and least <= int(given) <= most:
+        return int(given)
+    raise Invalid(f"{name} {given!a:.40} is not a whole number from {least} to {most}")
+
+
+def within(name: str, value: int | None, least: int = 0, most: int = SEQ_MAX) -> int | None:
+    """A number of a JSON body, checked likewise; None stays None."""
+    if value is None or least <= value <= most:
+        return value
+    raise Invalid(f"{name} {str(value)[:40]} is not a whole number from {least} to {most}")
+
+
+def _once(name: str, query: QueryParams) -> str | None:
+    given = query.getlist(name)
+    if len(given) > 1:
+        raise Invalid(f"{name} is given {len(given)} times, expected once")
+    return given[0] if given else None

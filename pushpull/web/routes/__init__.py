@@ -1,0 +1,17 @@
+"""Every HTTP call of the contract, one table for each resource."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushpull.web.endpoint import Endpoint
+from pushpull.web.routes import conversations, cursors, members, messages, operations, users
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *conversations.ENDPOINTS,
+    *members.ENDPOINTS,
+    *messages.ENDPOINTS,
+    *cursors.ENDPOINTS,
+    *users.ENDPOINTS,
+    *operations.ENDPOINTS,
+)

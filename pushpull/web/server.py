@@ -1,0 +1,148 @@
+"""One service process: store, node and HTTP server, from start to a drained end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import uvicorn
+
+from pushpull.delivery.session import HELLO_BYTES_AUTHENTICATED
+from pushpull.errors import ConfigError, StoreUnavailable
+from pushpull.node.node import Node
+from pushpull.settings import Settings
+from pushpull.store.store import Store
+from pushpull.web.app import create_app
+from pushpull.web.auth import Authenticator
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S: Final = 75  # above the 60 s of most load balancers, so that they are the ones who close
+WAIT_FOR_REDIS_S: Final = 30.0
+BACKLOG: Final = 4096
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class Server(uvicorn.Server):
+    """uvicorn with the signals left to us: on SIGTERM it would close every socket at once, before the drain."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    settings: Settings,
+    redis_url: str,
+    *,
+    origins: Mapping[str, str] | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. A second signal ends the drain at once.
+
+    `origins` says for each setting where it came from; `on_ready` is called once it listens.
+    Raises ConfigError where the settings or the address do not allow a start, StoreUnavailable without a Redis.
+    """
+    if settings.server.workers != 1:
+        raise ConfigError(f"server.workers {settings.server.workers} is not in this release: expected 1")
+    store = await _open_store(settings, redis_url)
+    node = Node(settings, store)
+    try:
+        await node.start()
+        app = create_app(node, Authenticator(settings.auth), origins=origins)
+        await _listen(settings, node, app, on_ready)
+    finally:
+        await node.stop()
+        await store.aclose()
+
+
+async def _open_store(settings: Settings, redis_url: str) -> Store:
+    """Redis may start a moment after us: wait for it a while, and say so."""
+    deadline = asyncio.get_running_loop().time() + WAIT_FOR_REDIS_S
+    while True:
+        try:
+            return await Store.open(
+                settings.redis,
+                url=redis_url,
+                idempotency=settings.idempotency,
+                retention=settings.retention,
+                limits=settings.limits,
+                inline_max_bytes=settings.delivery.inline_max_bytes,
+            )
+        except StoreUnavailable as problem:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            log.warning("waiting for Redis: %s", problem.message)
+            await asyncio.sleep(1.0)
+
+
+async def _listen(settings: Settings, node: Node, app: object, on_ready: Callable[[], None]) -> None:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=settings.server.host,
+        port=settings.server.port,
+        ws="websockets-sansio",
+        ws_max_size=HELLO_BYTES_AUTHENTICATED + settings.limits.frame_bytes,
+        # Chat frames are small: deflate costs 300 KB a connection and saves little.
+        ws_per_message_deflate=False,
+        # The session's own pings; two heartbeats would be one too many.
+        ws_ping_interval=None,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    server = Server(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(_serve(server), name="http server")
+    try:
+        await _until_listening(server, serving)
+        on_ready()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+        stop.clear()
+        await _drain(node, stop)
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving])
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+    serving.result()
+
+
+async def _serve(server: Server) -> None:
+    try:
+        await server.serve()
+    except SystemExit as problem:  # uvicorn's way to say that it could not bind
+        raise ConfigError(f"cannot listen on {server.config.host} port {server.config.port}") from problem
+
+
+async def _until_listening(server: Server, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise ConfigError("the HTTP server ended before it listened")
+        await asyncio.sleep(0.01)
+
+
+async def _drain(node: Node, again: asyncio.Event) -> None:
+    """Drain; a second signal cuts it short."""
+    draining = asyncio.create_task(node.drain())
+    impatient = asyncio.create_task(again.wait())
+    await asyncio.wait([draining, impatient], return_when=asyncio.FIRST_COMPLETED)
+    impatient.cancel()
+    if not draining.done():
+        log.warning("drain cut short by a second signal")
+        draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)

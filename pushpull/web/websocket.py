@@ -1,0 +1,174 @@
+"""The WebSocket over plain ASGI: the portable path, for any server that speaks ASGI.
+
+The node gets a Connection (write, buffered, close) and gives a Peer that takes each text frame. Nothing of the
+protocol is decided here but what the upgrade itself shows: origin, subprotocol, a token in the headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.websockets import WebSocket
+
+from pushpull.delivery.frames import SUBPROTOCOL
+from pushpull.delivery.session import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
+from pushpull.errors import PushpullError, Unauthenticated
+from pushpull.model import Claims
+from pushpull.node.node import Node
+from pushpull.web.auth import Authenticator
+
+BUFFERS_MAX: Final = 4
+"""Times `limits.buffer_bytes`: the hub stops pushing at one; past four it is answers nobody reads, and it ends."""
+GOODBYE_S: Final = 2.0
+REASON_BYTES: Final = 123  # a close frame holds no more (RFC 6455, 5.5)
+
+
+class AsgiConnection:
+    """Frames wait in order for one writer task, which hands them to the server one by one."""
+
+    def __init__(self, websocket: WebSocket, *, buffer_bytes: int) -> None:
+        self._websocket = websocket
+        self._limit = BUFFERS_MAX * buffer_bytes
+        self._waiting: deque[bytes] = deque()
+        self._goodbye: tuple[int, str] | None = None
+        self._wake = asyncio.Event()
+        self._moved_at = 0.0
+        self.aborted = asyncio.Event()
+        self.buffered = 0
+
+    def write(self, data: bytes) -> None:
+        if self._goodbye is not None:
+            return
+        if self.buffered > self._limit:
+            self.abort()
+            return
+        if not self._waiting:
+            self._moved_at = time.monotonic()
+        self._waiting.append(data)
+        self.buffered += len(data)
+        self._wake.set()
+
+    def stalled_s(self, now: float) -> float:
+        return now - self._moved_at if self.buffered else 0.0
+
+    def close(self, code: int, reason: str) -> None:
+        if self._goodbye is None:
+            self._goodbye = (code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+            self._wake.set()
+
+    def abort(self) -> None:
+        self._goodbye = self._goodbye or (OVERLOADED, "")
+        self.aborted.set()
+
+    async def write_out(self) -> None:
+        """Write until the goodbye is said."""
+        send = self._websocket.send
+        while True:
+            while self._waiting:
+                data = self._waiting[0]
+                await send({"type": "websocket.send", "text": data.decode()})
+                self._waiting.popleft()
+                self.buffered -= len(data)
+                self._moved_at = time.monotonic()
+            if self._goodbye is not None:
+                code, reason = self._goodbye
+                await self._websocket.close(code, reason)
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+
+async def websocket_endpoint(websocket: WebSocket) -> None:
+    """`GET /v1/ws`."""
+    node: Node = websocket.app.state.node
+    if not origin_allowed(websocket, node.settings.server.origins):
+        await websocket.close()  # before accept: the server answers 403
+        return
+    offered = websocket.scope.get("subprotocols", ())
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    gate = Gate(node, websocket.app.state.authenticator)
+    try:
+        identity = await gate.upgrade_identity(websocket)
+    except Unauthenticated as problem:
+        await websocket.close(NOT_AUTHENTICATED, problem.reason)
+        return
+    except PushpullError as problem:
+        await websocket.close(OVERLOADED, problem.code)
+        return
+    await _serve(websocket, node, gate, identity)
+
+
+class Gate:
+    """Who may open a session."""
+
+    def __init__(self, node: Node, authenticator: Authenticator) -> None:
+        self._node = node
+        self._authenticator = authenticator
+
+    async def authenticate(self, token: str) -> Claims:
+        """Raises Unauthenticated; StoreUnavailable where it cannot be known whether the token was revoked."""
+        claims = await self._authenticator.user(token)
+        await self._node.check_revoked(claims.uid, claims.issued_at)
+        return claims
+
+    async def upgrade_identity(self, websocket: WebSocket) -> Claims | None:
+        """Who the upgrade's own token speaks for; None when it has none."""
+        scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self.authenticate(token.strip())
+        in_query = websocket.query_params.get("token")
+        if in_query and self._node.settings.server.token_in_query:
+            return await self.authenticate(in_query)
+        return None
+
+
+async def _serve(websocket: WebSocket, node: Node, gate: Gate, identity: Claims | None) -> None:
+    connection = AsgiConnection(websocket, buffer_bytes=node.settings.limits.buffer_bytes)
+    peer = node.connect(connection, gate.authenticate, identity=identity)
+    if peer is None:
+        draining = node.parts.draining
+        await websocket.close(DRAINING if draining else OVERLOADED, "draining" if draining else "too many connections")
+        return
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(_read_in(websocket, peer.received, connection)),
+        asyncio.create_task(connection.write_out()),
+        asyncio.create_task(connection.aborted.wait()),
+    ]
+    reader, writer, aborted = tasks
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if writer.done() and not aborted.done():
+            await asyncio.wait([reader], timeout=GOODBYE_S)
+    finally:
+        peer.lost()
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read_in(websocket: WebSocket, received: Any, connection: AsgiConnection) -> None:
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text")
+        if text is None:
+            connection.close(BAD_FRAME, "binary frames are not spoken here: one JSON object a text frame")
+            return
+        received(text)
+
+
+def origin_allowed(websocket: WebSocket, origins: tuple[str, ...]) -> bool:
+    """Whether a browser on the page's origin may connect; whoever sends no Origin is no browser."""
+    origin = websocket.headers.get("origin")
+    if origin is None:
+        return True
+    if origins:
+        return "*" in origins or origin in origins
+    return urlsplit(origin).netloc == websocket.headers.get("host")

@@ -1,0 +1,47 @@
+"""Fixtures every test may use: real Redis servers, started quickly and stopped for certain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.servers import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The session's shared server, without an append-only file. Use `redis_url` unless you stop or restart it."""
+    server = RedisServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of the shared server, empty at the start of each test, running even if an earlier test stopped it."""
+    if not redis_server.alive:
+        redis_server.start()
+    redis_server.resume()
+    redis_server.ask("FLUSHALL")
+    redis_server.ask("CONFIG", "RESETSTAT")
+    return redis_server.url
+
+
+@pytest.fixture
+def start_redis() -> Iterator[Callable[..., RedisServer]]:
+    """Start a server of the test's own: `start_redis(appendonly=True, port=0, cluster_enabled="yes")`."""
+    servers: list[RedisServer] = []
+
+    def start(*, appendonly: bool = True, port: int = 0, **options: str | int) -> RedisServer:
+        server = RedisServer(appendonly=appendonly, port=port, **options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.remove()

@@ -1,0 +1,142 @@
+"""Real servers for tests: a Redis or Valkey process in its own temporary directory, on a unix socket.
+
+No TCP port unless one is asked for, never 6379, nothing left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+from pushpull.redis_server import ask, find_binary
+
+READY_S = 20.0
+
+
+@cache
+def server_binary() -> str:
+    return find_binary()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """One server process. `options` are redis.conf directives, `_` for `-`: `cluster_enabled="yes"`.
+
+    Its data stays in `directory` over `restart()` and `kill()` + `start()`, as far as `appendonly` keeps it.
+    """
+
+    def __init__(self, *, appendonly: bool = False, port: int = 0, **options: str | int) -> None:
+        self.binary = server_binary()
+        # Not pytest's tmp_path: its names are too long for a unix socket (107 bytes).
+        self.directory = Path(tempfile.mkdtemp(prefix="pp-redis-"))
+        self.socket_path = self.directory / "redis.sock"
+        self.log_path = self.directory / "redis.log"
+        self.url = f"unix://{self.socket_path}"
+        self.port = port
+        self.tcp_url = f"redis://127.0.0.1:{port}" if port else ""
+        self._options: dict[str, str | int] = {
+            "port": port,
+            "bind": "127.0.0.1",
+            "unixsocket": str(self.socket_path),
+            "unixsocketperm": "700",
+            "dir": str(self.directory),
+            "logfile": str(self.log_path),
+            "save": "",
+            "appendonly": "yes" if appendonly else "no",
+            "maxmemory-policy": "noeviction",
+            "lazyfree-lazy-expire": "yes",
+            "enable-debug-command": "local",
+            **{name.replace("_", "-"): value for name, value in options.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it serves (also while it loads its append-only file)."""
+        assert not self.alive, "the server already runs"
+        arguments = [part for name, value in self._options.items() for part in (f"--{name}", str(value))]
+        self._process = subprocess.Popen(
+            [self.binary, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        give_up = time.monotonic() + READY_S
+        while not self._answers():
+            if not self.alive or time.monotonic() > give_up:
+                self.kill()
+                raise RuntimeError(f"{self.binary} did not start:\n{self.log()[-2000:]}")
+            time.sleep(0.005)
+
+    def ask(self, *command: str) -> str:
+        return ask(self.socket_path, *command, timeout_s=10.0)
+
+    def stop(self) -> None:
+        """Stop it as an operator would: SIGTERM, data written out as its settings say."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: what a crash leaves behind."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Hang it: connections stay open, nothing is answered until `resume()`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Kill it and delete its directory."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def _answers(self) -> bool:
+        try:
+            return ask(self.socket_path, "PING") == "PONG"
+        except OSError:
+            return False
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)  # a paused process would not see SIGTERM
+            process.send_signal(how)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
