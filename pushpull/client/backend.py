@@ -66,6 +66,10 @@ def retry_rules(retry_s: float) -> dict[str, Any]:
     }
 
 
-def unreachable(url: str, error: httpx2.TransportError) -> StoreUnavailable:
-    """A lost or refused connection as the error that says: not known to be stored, try again."""
-    return StoreUnavailable(f"no answer from {url}: {type(error).__name__}")
+class Unreachable(StoreUnavailable):
+    """The connection was refused or lost: nothing was stored, or it is not known."""
+
+
+def unreachable(url: str, error: httpx2.TransportError) -> Unreachable:
+    """What a failed connection means to a caller."""
+    return Unreachable(f"no answer from {url}: {type(error).__name__}")

@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 RETRY_TOKEN_S: Final = 5.0
 """After the token function failed for a passing reason."""
 
+RENEW_FIRST_S: Final = 1.0
+"""The soonest a token is renewed: a function that only has expired ones must not be asked in a tight loop."""
+
 OnPositions = Callable[[dict[str, str]], Awaitable[None] | None]
 
 
@@ -138,7 +141,9 @@ class Connection:
         while True:
             self._wake.clear()
             await self.flush()
-            for frame in self.requests.outgoing() + self._core.outgoing(now=time.monotonic()):
+            # A pull of a conversation that is not listed yet would be taken for one by a stranger.
+            asked = self.requests.outgoing() if self._core.list_complete else []
+            for frame in asked + self._core.outgoing(now=time.monotonic()):
                 await link.send(frame)
             next_at = self._core.next_at(now=time.monotonic())
             try:
@@ -153,7 +158,7 @@ class Connection:
             expires_at = expiry_of(await self._tokens.current())
             if expires_at is None:
                 return
-            await asyncio.sleep(max(1.0, (expires_at - time.time()) * REFRESH_SHARE))
+            await asyncio.sleep(max(RENEW_FIRST_S, (expires_at - time.time()) * REFRESH_SHARE))
             try:
                 await link.send({"type": "auth", "token": await self._tokens.fresh()})
             except (OSError, PushpullError) as error:

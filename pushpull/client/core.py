@@ -36,6 +36,7 @@ class Core:
         self.held = Conversations()
         self.expired: list[Outgoing] = []  # cmid_expired: whoever drives this looks their cmids up
         self.user = ""
+        self.list_complete = False  # this session has listed every conversation; before that it knows only some
         self._chance = chance
         self.moved: dict[str, str] = {}  # positions that were stored and not yet persisted by the owner
         self._reads: dict[str, int] = {}
@@ -50,6 +51,7 @@ class Core:
         self._clock_ahead_ms = welcome.time - now * 1000
         self.acks.delay_s, self.acks.max_messages = welcome.ack.delay_ms / 1000, welcome.ack.max
         self._listed.clear()
+        self.list_complete = False
 
     def closed(self, *, now: float) -> None:
         """The session is over."""
@@ -68,14 +70,20 @@ class Core:
     def outgoing(self, *, now: float) -> list[dict[str, Any]]:
         """The frames to send now, in this order. Acks wait for `ack`, which whoever drives this calls when it may."""
         out, self._answers = self._answers, []
-        out += [{"type": "read", "cid": cid, "seq": seq} for cid, seq in self._reads.items()]
-        self._unconfirmed.update(self._reads)
-        self._reads.clear()
+        out += self._due_reads()
         if self.inbox.roomy:
             out += self.pulls.take(self.held.positions, now=now)
         now_ms = int(now * 1000 + self._clock_ahead_ms)
         out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
         return out
+
+    def _due_reads(self) -> list[dict[str, Any]]:
+        """Reads of conversations that this session knows; of the others once the list shows that there are none."""
+        due = {cid: seq for cid, seq in self._reads.items() if self.list_complete or cid in self.held.positions}
+        for cid in due:
+            del self._reads[cid]
+        self._unconfirmed.update(due)
+        return [{"type": "read", "cid": cid, "seq": seq} for cid, seq in due.items()]
 
     def next_at(self, *, now: float) -> float | None:
         """When `outgoing` or `ack` has something to do even if nothing else happens."""
@@ -112,6 +120,7 @@ class Core:
         if frame.next is not None:
             self._answers.append({"type": "sync", "after": frame.next})
             return
+        self.list_complete = True
         for cid in (self.inbox.handed.keys() | self.held.positions.keys()) - self._listed:
             self._leave(cid, "left")
 

@@ -82,7 +82,8 @@ async def _serve(settings: Settings, origins: Origins, config_file: str | None, 
 
     watch = asyncio.create_task(embedded.watch()) if embedded is not None else None
     try:
-        await serve(settings, embedded.url if embedded is not None else settings.redis.url, origins=origins, on_ready=say_hello)
+        url = embedded.url if embedded is not None else settings.redis.url
+        await serve(settings, url, origins=origins, on_ready=say_hello)
     finally:
         if watch is not None:
             watch.cancel()

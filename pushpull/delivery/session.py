@@ -17,13 +17,24 @@ are bounded by the conversations of the user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
 from pushpull.delivery import frames
+from pushpull.delivery.decisions import (
+    Acked,
+    Authenticate,
+    Close,
+    Decision,
+    Fetch,
+    List,
+    ReadTo,
+    Renew,
+    Reply,
+    Submit,
+)
 from pushpull.delivery.drafts import draft
-from pushpull.delivery.window import Window
+from pushpull.delivery.place import Connection, Device, Place
 from pushpull.errors import BadRequest, Invalid, NotAMember, PushpullError
 from pushpull.model import Cid, Draft, LogId, Mode, SessionId, Uid, check_cid, check_log_id
 from pushpull.settings import Settings
@@ -52,115 +63,6 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Write these bytes."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate:
-    """Check the token (None: the upgrade's own), then `opened()` or close."""
-
-    hello: frames.Hello
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """Check a fresh token for the same user, then `renewed()` or close."""
-
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Submit:
-    """Append, and answer `sent` or `error`."""
-
-    draft: Draft
-    rid: frames.Rid
-
-
-@dataclass(frozen=True, slots=True)
-class Acked:
-    """The window of this place moved: write the delivered cursor, send what has waited for the room."""
-
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class ReadTo:
-    cid: Cid
-    seq: int
-    rid: frames.Rid
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """A pull; `after` set: forward. Neither set: the newest page, backward."""
-
-    place: Place
-    after: int | None
-    before: int | None
-    limit: int
-    rid: frames.Rid
-
-
-@dataclass(frozen=True, slots=True)
-class List:
-    """The next page of the conversation list."""
-
-    after: Cid | None
-    rid: frames.Rid
-
-
-Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | List
-
-
-class Connection(Protocol):
-    """Where a session's frames go. Calls return at once; what the socket does not take waits in a buffer."""
-
-    @property
-    def buffered(self) -> int:
-        """Bytes handed over that have not left the process."""
-
-    def write(self, data: bytes) -> None:
-        """Send one text frame. After close, nothing."""
-
-    def stalled_s(self, now: float) -> float:
-        """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Say goodbye, after what was written."""
-
-    def abort(self) -> None:
-        """End at once; what waits is lost."""
-
-
-class Place:
-    """Where one session stands in one conversation, and how it gets it."""
-
-    __slots__ = ("cid", "dirty", "fetching", "lagging", "mode", "noted", "notified", "oldest", "session", "window")
-
-    def __init__(self, session: Session, cid: Cid, start: LogId, mode: Mode, oldest: int) -> None:
-        self.session = session
-        self.oldest = oldest  # what lies below this seq is not shown to this member
-        self.cid = cid
-        self.window = Window(start)
-        self.mode = mode
-        self.lagging = False  # push: it missed a live frame, the backlog goes batch by batch
-        self.fetching = False  # a read for this place is under way
-        self.notified = 0  # the head it was last told of
-        self.dirty = False  # it is owed a notice that its full buffer did not take
-        self.noted = False  # it has a row in the conversation's pending table
-
-
 class Session:
     def __init__(
         self,
@@ -173,7 +75,7 @@ class Session:
     ) -> None:
         """`authenticated`: the upgrade carried a good token, so the hello may be larger.
 
-        `connection` is kept for the owner, who does all the writing.
+        `connection` is kept for the owner, who does all the writing; asked only how much was written.
         """
         self.id = session_id
         self.connection = connection
@@ -181,11 +83,13 @@ class Session:
         self.phase = Phase.WAITING
         self.uid = Uid("")
         self.device = ""
+        self.owner: Device | None = None  # whose places these are, from `opened` on
         self.expires_at: float | None = None
         self.places: dict[Cid, Place] = {}
         self.since = now
         self.last_received = now
-        self.last_sent = now  # kept by whoever writes
+        self.last_sent = now
+        self._written = 0  # frames the connection had been given at the last tick
         self.last_ping = now
         self._hello_bytes = HELLO_BYTES_AUTHENTICATED if authenticated else HELLO_BYTES
 
@@ -295,6 +199,7 @@ class Session:
         """The hello's token was good. `expires_at`: s since 1970 by the same clock as every `now`, or None."""
         self.phase = Phase.OPEN
         self.uid = uid
+        self.owner = Device(self.id, uid, self.device, self.connection)
         self.expires_at = expires_at
 
     def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
@@ -306,11 +211,15 @@ class Session:
 
     def attach(self, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> Place:
         """Stand at `start` in a conversation; everything below `oldest` is hidden from this member."""
-        place = self.places[cid] = Place(self, cid, start, mode, oldest)
+        assert self.owner is not None, "attach before opened"
+        place = self.places[cid] = Place(self.owner, cid, start, mode, oldest=oldest)
         return place
 
     def detach(self, cid: Cid) -> Place | None:
-        return self.places.pop(cid, None)
+        place = self.places.pop(cid, None)
+        if place is not None:
+            place.attached = False
+        return place
 
     def close(self, code: int, reason: str) -> Close:
         self.phase = Phase.CLOSED
@@ -329,6 +238,8 @@ class Session:
             return self.close(NOT_AUTHENTICATED, "token_expired")
         if now - self.last_received >= SILENCE_S:
             return self.close(NO_ANSWER, f"no frame for {SILENCE_S:g} s")
+        if self.connection.written != self._written:
+            self._written, self.last_sent = self.connection.written, now
         # Quiet either way: the peer must hear us to know that we live, and answer us so that we know it does.
         if now - min(self.last_sent, self.last_received) >= HEARTBEAT_S and now - self.last_ping >= HEARTBEAT_S:
             self.last_sent = self.last_ping = now

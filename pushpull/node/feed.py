@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pushpull.delivery.place import Place
 from pushpull.delivery.policy import Decision, decide
-from pushpull.delivery.session import Place
 from pushpull.delivery.tail import Tail
 from pushpull.model import Cid, Head, LogId, Mode, seq_of
 from pushpull.settings import Delivery

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Final
 
 from pushpull.delivery import frames
-from pushpull.delivery.session import NO_ANSWER, OVERLOADED, Place
+from pushpull.delivery.place import Place
+from pushpull.delivery.session import NO_ANSWER, OVERLOADED
 from pushpull.delivery.tail import Page
 from pushpull.delivery.window import EXHAUSTED, Redelivery
 from pushpull.errors import PushpullError
@@ -115,7 +116,7 @@ class Hub:
         window = place.window
         if window.sent >= page.upto or place.mode is not Mode.PUSH:
             return
-        connection = place.session.connection
+        connection = place.connection
         if (
             window.sent != page.after
             or place.lagging
@@ -125,7 +126,6 @@ class Hub:
             place.lagging = True
             return
         connection.write(frame)
-        place.session.last_sent = now
         self._extend(place, page, now)
         self._metrics.deliveries.inc(len(page.items))
 
@@ -170,11 +170,11 @@ class Hub:
         except PushpullError as problem:
             # The device is live and owed this: with its connection gone it comes back and is served then.
             log.warning("backlog of %s could not be read: %s", feed.cid, problem.message)
-            place.session.connection.close(OVERLOADED, "the log cannot be read now")
+            place.connection.close(OVERLOADED, "the log cannot be read now")
             return
         finally:
             place.fetching = False
-        if place.session.places.get(place.cid) is not place:
+        if not place.attached:
             return
         if place.window.sent == after and place.mode is Mode.PUSH and not (place.window.outstanding or feed.held):
             self._hand_batch(feed, place, page)
@@ -183,8 +183,7 @@ class Hub:
 
     def _hand_batch(self, feed: Feed, place: Place, page: Page) -> None:
         now = time.monotonic()
-        place.session.connection.write(self._frame(feed, page))
-        place.session.last_sent = now
+        place.connection.write(self._frame(feed, page))
         self._extend(place, page, now)
         self._metrics.deliveries.inc(len(page.items))
         if page.upto >= feed.tail.head:
@@ -193,7 +192,6 @@ class Hub:
     def pulled(self, feed: Feed, place: Place, page: Page) -> None:
         """A forward pull was answered with `page`: the device has been sent up to its end."""
         now = time.monotonic()
-        place.session.last_sent = now
         if place.mode is Mode.PUSH:
             self._extend(place, page, now)
         else:
@@ -261,7 +259,7 @@ class Hub:
             elif due is EXHAUSTED:
                 self.windows.disarm(place)
                 self._metrics.exhausted.inc()
-                place.session.connection.close(NO_ANSWER, f"no ack after {self._delivery.max_deliver} deliveries")
+                place.connection.close(NO_ANSWER, f"no ack after {self._delivery.max_deliver} deliveries")
             elif isinstance(due, Redelivery):
                 self.windows.arm_again(place)
                 self.redelivered(place, due)
@@ -273,7 +271,7 @@ class Hub:
         try:
             while feed is not None and after < due.upto and place.window.delivery_count:
                 page = await self._reader.page(feed, after, limit=due.upto - after, max_bytes=self._delivery.page_bytes)
-                place.session.connection.write(
+                place.connection.write(
                     frames.messages(
                         feed.cid,
                         page.after,
@@ -299,7 +297,7 @@ class Hub:
         place.window.rewind(pos)
         place.notified = 0
         place.lagging = place.mode is Mode.PUSH
-        place.session.connection.write(
+        place.connection.write(
             frames.reset(feed.cid, reason, epoch=feed.head.epoch, pos=pos, head=feed.tail.head, floor=feed.head.floor)
         )
 

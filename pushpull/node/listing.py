@@ -11,7 +11,8 @@ import logging
 from typing import Final
 
 from pushpull.delivery import frames
-from pushpull.delivery.session import Phase, Place, Session
+from pushpull.delivery.place import Place
+from pushpull.delivery.session import Phase, Session
 from pushpull.model import Cid, LogId, Row, seq_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
@@ -31,7 +32,6 @@ class Listing:
         self._unnamed = hello.unnamed
         self._max_backlog = hello.max_backlog
         # Where the device stands, until the list has come to each conversation. Bounded by the size of the hello.
-        self._complete = False  # the list has been told to its end
         self._positions = {Cid(cid): LogId(log_id) for cid, log_id in hello.positions.items()}
 
     async def page(self, after: Cid | None, rid: frames.Rid) -> None:
@@ -46,7 +46,6 @@ class Listing:
         for place, feed, row in fresh:
             self._begin(place, feed, row)
         if following is None:
-            self._complete = True
             self._say_what_was_left()
 
     async def join(self, cid: Cid) -> None:
@@ -62,7 +61,7 @@ class Listing:
     async def catch_up(self) -> None:
         """Attach to every conversation of the user that this session is not attached to."""
         after: Cid | None = None
-        while self._complete:
+        while True:
             cids, after = await self._parts.store.conversations.listed(self._session.uid, after=after, limit=PAGE)
             for cid in cids:
                 if cid not in self._session.places:

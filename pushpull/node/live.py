@@ -69,7 +69,7 @@ class Live:
         """The feed's conversation is no more."""
         feed.deleted = True
         for place in feed.places:
-            peer = self._parts.peers.get(place.session.id)
+            peer = self._parts.peers.get(place.device.session)
             if peer is not None:
                 peer.leave(feed.cid, "deleted")
         self._parts.background.spawn(self._parts.feeds.close([feed]), "close feed")
@@ -77,7 +77,7 @@ class Live:
     def _tell_updated(self, feed: Feed) -> None:
         frame = frames.conversation(feed.cid, "updated")
         for place in feed.places:
-            place.session.connection.write(frame)
+            place.connection.write(frame)
 
     def _ring_mentioned(self, feed: Feed, mentions: frozenset[str]) -> None:
         if "*" in mentions:
@@ -105,7 +105,7 @@ class Live:
         self._parts.hub.set_modes(feed)
 
     async def _let_former_members_go(self, feed: Feed) -> None:
-        users = list({place.session.uid for place in feed.places})
+        users = list({place.device.uid for place in feed.places})
         for first in range(0, len(users), CHECKED_AT_ONCE):
             chunk = users[first : first + CHECKED_AT_ONCE]
             for uid, joined in zip(chunk, await self._joined(feed.cid, chunk), strict=True):

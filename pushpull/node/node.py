@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pushpull.delivery import frames
+from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
-from pushpull.delivery.session import DRAINING, Connection, Place
+from pushpull.delivery.session import DRAINING
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import NotAMember, PushpullError, Unauthenticated
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
@@ -159,12 +160,12 @@ class Node:
         connection: Connection,
         authenticate: Authenticate,
         *,
-        identity: Claims | None = None,
+        claims: Claims | None = None,
     ) -> Peer | None:
         """A socket was opened. None: this node is full or draining, refuse it."""
         if self.parts.draining or self.parts.peers.full:
             return None
-        return Peer(self.parts, connection, authenticate, identity=identity)
+        return Peer(self.parts, connection, authenticate, claims=claims)
 
     async def check_revoked(self, uid: Uid, issued_at: float | None) -> None:
         """Raise Unauthenticated(token_revoked) for a token issued before the user's `revoked_before`."""

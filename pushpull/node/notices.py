@@ -15,7 +15,7 @@ import time
 from typing import Final
 
 from pushpull.delivery import frames
-from pushpull.delivery.session import Place
+from pushpull.delivery.place import Place
 from pushpull.delivery.tail import Page
 from pushpull.model import Mode
 from pushpull.node.background import Background
@@ -44,8 +44,7 @@ class Notices:
         """Notify one place at once: it is behind as it attaches, or it was mentioned."""
         frame = frames.notice(feed.cid, head=feed.head.seq, count=feed.head.count, mentioned=mentioned)
         place.notified = feed.head.seq
-        place.session.connection.write(frame)
-        place.session.last_sent = time.monotonic()
+        place.connection.write(frame)
         self._metrics.notices.inc()
 
     async def _passes(self, feed: Feed) -> None:
@@ -94,7 +93,7 @@ class Notices:
         """Ring one place; True when it is owed a notice and could not take it."""
         if place.window.sent >= head or place.notified >= head or place.mode is not Mode.NOTIFY:
             return False
-        connection = place.session.connection
+        connection = place.connection
         if connection.buffered:
             return True
         if page is not None and place.window.sent == page.after:
@@ -105,5 +104,4 @@ class Notices:
             connection.write(notice)
             self._metrics.notices.inc()
         place.notified = head
-        place.session.last_sent = now
         return False

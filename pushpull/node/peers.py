@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pushpull.delivery.session import Place
+from pushpull.delivery.place import Place
 from pushpull.model import Cid, SessionId, Uid
 
 if TYPE_CHECKING:

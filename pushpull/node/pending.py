@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Any, Final
 
-from pushpull.delivery.session import Place
+from pushpull.delivery.place import Place
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError
 from pushpull.model import Cid, Entry, Uid
@@ -69,12 +69,12 @@ class PendingTable:
 
 def row_of(place: Place, now: float, wall: float) -> PendingRow:
     """The row of a place with something outstanding. `now` monotonic, `wall` s since 1970."""
-    window, session = place.window, place.session
+    window, device = place.window, place.device
     first_sent_ms = int((wall - (now - window.first_sent)) * 1000)
     return PendingRow(
-        user=session.uid,
-        device=session.device,
-        session=session.id,
+        user=device.uid,
+        device=device.name,
+        session=device.session,
         first=window.acked + 1,
         last=window.sent,
         delivery_count=window.delivery_count,
@@ -109,7 +109,7 @@ def _windows(parts: Parts, cid: Cid, user: Uid | None) -> list[PendingRow]:
     return [
         row_of(place, now, wall)
         for place in (feed.pushed if feed is not None else ())
-        if place.window.delivery_count and user in (None, place.session.uid)
+        if place.window.delivery_count and user in (None, place.device.uid)
     ]
 
 
@@ -163,4 +163,4 @@ def _json(row: PendingRow, now_ms: int) -> dict[str, Any]:
 
 
 def _key(place: Place) -> tuple[Cid, Uid, str]:
-    return place.cid, place.session.uid, place.session.device
+    return place.cid, place.device.uid, place.device.name

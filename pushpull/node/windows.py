@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import count
 
-from pushpull.delivery.session import Place
+from pushpull.delivery.place import Place
 
 
 class Windows:

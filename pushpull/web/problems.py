@@ -67,13 +67,13 @@ def internal_problem() -> Response:
     return _response(Problem(code="internal", title="Internal Server Error", status=500, detail="see the log"), {})
 
 
-async def on_http_exception(_request: Request, error: Exception) -> Response:
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """What the router raises: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     status = error.status_code
     title = HTTPStatus(status).phrase
     code = _CODES_OF_STATUS.get(status, "bad_request" if status < 500 else "internal")
-    detail = error.detail[:1].lower() + error.detail[1:]
+    detail = f"{title.lower()}: {request.method} {request.url.path[:200]!a}"
     return _response(Problem(code=code, title=title, status=status, detail=detail), dict(error.headers or {}))
 
 

@@ -51,12 +51,13 @@ async def serve(
         raise ConfigError(f"server.workers {settings.server.workers} is not in this release: expected 1")
     store = await _open_store(settings, redis_url)
     node = Node(settings, store)
+    authenticator = Authenticator(settings.auth)
     try:
         await node.start()
-        app = create_app(node, Authenticator(settings.auth), origins=origins)
-        await _listen(settings, node, app, on_ready)
+        await _listen(settings, node, create_app(node, authenticator, origins=origins), on_ready)
     finally:
         await node.stop()
+        await authenticator.aclose()
         await store.aclose()
 
 

@@ -40,6 +40,7 @@ class AsgiConnection:
         self._moved_at = 0.0
         self.aborted = asyncio.Event()
         self.buffered = 0
+        self.written = 0
 
     def write(self, data: bytes) -> None:
         if self._goodbye is not None:
@@ -51,6 +52,7 @@ class AsgiConnection:
             self._moved_at = time.monotonic()
         self._waiting.append(data)
         self.buffered += len(data)
+        self.written += 1
         self._wake.set()
 
     def stalled_s(self, now: float) -> float:
@@ -93,14 +95,14 @@ async def websocket_endpoint(websocket: WebSocket) -> None:
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     gate = Gate(node, websocket.app.state.authenticator)
     try:
-        identity = await gate.upgrade_identity(websocket)
+        claims = await gate.upgrade_claims(websocket)
     except Unauthenticated as problem:
         await websocket.close(NOT_AUTHENTICATED, problem.reason)
         return
     except PushpullError as problem:
         await websocket.close(OVERLOADED, problem.code)
         return
-    await _serve(websocket, node, gate, identity)
+    await _serve(websocket, node, gate, claims)
 
 
 class Gate:
@@ -116,7 +118,7 @@ class Gate:
         await self._node.check_revoked(claims.uid, claims.issued_at)
         return claims
 
-    async def upgrade_identity(self, websocket: WebSocket) -> Claims | None:
+    async def upgrade_claims(self, websocket: WebSocket) -> Claims | None:
         """Who the upgrade's own token speaks for; None when it has none."""
         scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -127,9 +129,9 @@ class Gate:
         return None
 
 
-async def _serve(websocket: WebSocket, node: Node, gate: Gate, identity: Claims | None) -> None:
+async def _serve(websocket: WebSocket, node: Node, gate: Gate, claims: Claims | None) -> None:
     connection = AsgiConnection(websocket, buffer_bytes=node.settings.limits.buffer_bytes)
-    peer = node.connect(connection, gate.authenticate, identity=identity)
+    peer = node.connect(connection, gate.authenticate, claims=claims)
     if peer is None:
         draining = node.parts.draining
         await websocket.close(DRAINING if draining else OVERLOADED, "draining" if draining else "too many connections")

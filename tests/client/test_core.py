@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given, settings
@@ -170,6 +171,14 @@ def test_a_read_that_a_cut_may_have_swallowed_is_said_again():
     assert device.outgoing(now=2.0) == [{"type": "read", "cid": "c", "seq": 5}]
 
 
+def test_a_read_waits_until_its_conversation_is_listed():
+    device = core()
+    device.read("c", 5)
+    assert device.outgoing(now=0.0) == []
+    device.receive(frames.Sync(conversations=(row("5-1", head=5),), next="c"), now=0.0)
+    assert kinds(device.outgoing(now=0.0)) == ["sync", "read"]
+
+
 def test_a_ping_is_answered_with_its_own_t():
     device = core()
     device.receive(frames.Ping(t=7), now=0.0)
@@ -234,9 +243,7 @@ class Service:
         )
 
     def frame(self, after: int, upto: int) -> frames.Messages:
-        items = tuple(
-            item(seq, tag=self.log[seq]) for seq in range(after + 1, upto + 1) if seq not in self.redacted
-        )
+        items = tuple(item(seq, tag=self.log[seq]) for seq in range(after + 1, upto + 1) if seq not in self.redacted)
         return frames.Messages(cid="c", after=after, upto=upto, upto_id=self.id_of(upto), items=items, head=self.head)
 
     def push(self, after: int, size: int) -> None:
@@ -281,6 +288,21 @@ class Service:
                 assert seq > max(self.held, default=0), f"{seq} came after {max(self.held, default=0)}"
                 self.held[seq] = tag
 
+    def play(self, step: str, number: int) -> None:
+        steps: dict[str, Callable[[], object]] = {
+            "append": lambda: [self.append() for _ in range(number)],
+            "redact": lambda: self.redact(number),
+            "push": lambda: self.push(number, 5),
+            "push_tail": lambda: self.push(max(0, self.head - number), number),
+            "notice": lambda: self.device.receive(frames.Notice(cid="c", head=self.head), now=self.now),
+            "connect": self.connect,
+            "answer": self.answer,
+            "lose_answer": lambda: self.answer(lose=True),
+            "lose_tail": lambda: self.lose_tail(number),
+            "consume": lambda: self.consume(number),
+        }
+        steps[step]()
+
     def come_to_rest(self) -> None:
         self.device.receive(frames.Notice(cid="c", head=self.head, count=self.head), now=self.now)
         for _ in range(self.head + 20):
@@ -313,26 +335,7 @@ def test_through_losses_repeats_disorder_cuts_and_failovers_the_device_holds_exa
     service = Service(mode=mode, max_queued=max_queued)
     for step, number in steps:
         service.now += 0.05
-        match step:
-            case "append":
-                for _ in range(number):
-                    service.append()
-            case "redact":
-                service.redact(number)
-            case "push":
-                service.push(number, 5)
-            case "push_tail":
-                service.push(max(0, service.head - number), number)
-            case "notice":
-                service.device.receive(frames.Notice(cid="c", head=service.head), now=service.now)
-            case "connect":
-                service.connect()
-            case "answer" | "lose_answer":
-                service.answer(lose=step == "lose_answer")
-            case "lose_tail":
-                service.lose_tail(number)
-            case "consume":
-                service.consume(number)
+        service.play(step, number)
     service.come_to_rest()
     held = {seq: tag for seq, tag in service.held.items() if seq not in service.redacted}
     assert held == {seq: tag for seq, tag in service.log.items() if seq not in service.redacted}

@@ -192,7 +192,10 @@ def test_an_answer_to_nothing_in_flight_is_ignored(cid: str):
     assert len(outbox) == 1
 
 
-@given(st.lists(st.sampled_from(["add", "deliver", "fail", "refuse", "lose", "cut", "wait"]), max_size=80), st.integers(1, 5))
+@given(
+    st.lists(st.sampled_from(["add", "deliver", "fail", "refuse", "lose", "cut", "wait"]), max_size=80),
+    st.integers(1, 5),
+)
 def test_the_service_stores_each_message_once_and_in_order_whatever_fails(steps: list[str], window: int):
     """A service that dedups by cmid, and fails what stands behind a failed send until that is retried."""
     outbox, stored, refused = Outbox(window=window), [], set()

@@ -157,7 +157,7 @@ def test_whatever_comes_in_whatever_order_the_device_ends_with_the_log_in_order(
 
 @given(fork=st.integers(0, 20), old=st.integers(0, 20), new=st.integers(1, 20))
 def test_after_a_divergence_the_device_holds_the_new_log_alone(fork: int, old: int, new: int):
-    held = {seq: 1 for seq in range(1, fork + old + 1)}
+    held = dict.fromkeys(range(1, fork + old + 1), 1)
     position = standing_at(fork + old)
     position.on_reset(pos=log_id(fork), epoch="2", head=fork + new)
     held = {seq: tag for seq, tag in held.items() if seq <= fork}

@@ -25,7 +25,9 @@ def item(seq: int, *, tag: int = 1, quiet: bool = False, cmid: str | None = None
     )
 
 
-def page(after: int, upto: int, *, head: int | None = None, without: tuple[int, ...] = (), **more: Any) -> frames.Messages:
+def page(
+    after: int, upto: int, *, head: int | None = None, without: tuple[int, ...] = (), **more: Any
+) -> frames.Messages:
     items = tuple(item(seq) for seq in range(after + 1, upto + 1) if seq not in without)
     return frames.Messages(
         cid="c", after=after, upto=upto, upto_id=log_id(upto), items=items, head=upto if head is None else head, **more
@@ -37,6 +39,4 @@ def row(start: str = "0-0", **more: Any) -> frames.Row:
 
 
 def message(seq: int, *, cid: str = "c", tag: int = 1) -> Message:
-    return Message(
-        cid=cid, id=log_id(seq, tag), seq=seq, ts=0, sender="ann", cmid=f"m{seq}", kind="message", body=seq
-    )
+    return Message(cid=cid, id=log_id(seq, tag), seq=seq, ts=0, sender="ann", cmid=f"m{seq}", kind="message", body=seq)

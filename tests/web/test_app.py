@@ -61,10 +61,10 @@ async def test_the_scheme_is_not_case_sensitive_and_a_key_goes_before_a_token(cl
 
 
 async def test_unknown_paths_and_methods_are_problems_too(server: httpx2.AsyncClient) -> None:
-    assert_problem(await server.get("/v1/nothing"), 404, "not_found")
+    assert_problem(await server.get("/v1/nothing"), 404, "not_found", "'/v1/nothing'")
     assert_problem(await server.get("/v1/policy/"), 404, "not_found")
     refused = await server.patch("/v1/conversations/room")
-    assert_problem(refused, 405, "method_not_allowed")
+    assert_problem(refused, 405, "method_not_allowed", "PATCH")
     assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE"}
 
 

@@ -1,0 +1,80 @@
+"""What a session owes for a frame: an answer that is known already (Reply), or work that needs the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pushpull.delivery import frames
+from pushpull.delivery.place import Place
+from pushpull.model import Cid, Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Write these bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Check the token (None: the upgrade's own), then `opened()` or close."""
+
+    hello: frames.Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Check a fresh token for the same user, then `renewed()` or close."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Append, and answer `sent` or `error`."""
+
+    draft: Draft
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """The window of this place moved: write the delivered cursor, send what has waited for the room."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTo:
+    cid: Cid
+    seq: int
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A pull; `after` set: forward. Neither set: the newest page, backward."""
+
+    place: Place
+    after: int | None
+    before: int | None
+    limit: int
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """The next page of the conversation list."""
+
+    after: Cid | None
+    rid: frames.Rid
+
+
+Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | List

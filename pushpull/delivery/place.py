@@ -1,0 +1,75 @@
+"""Where one device stands in one conversation, and how it gets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pushpull.delivery.window import Window
+from pushpull.model import Cid, LogId, Mode, SessionId, Uid
+
+
+class Connection(Protocol):
+    """Where a session's frames go. Calls return at once; what the socket does not take waits in a buffer."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes handed over that have not left the process."""
+
+    @property
+    def written(self) -> int:
+        """Frames handed over so far."""
+
+    def write(self, data: bytes) -> None:
+        """Send one text frame. After close, nothing."""
+
+    def stalled_s(self, now: float) -> float:
+        """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye, after what was written."""
+
+    def abort(self) -> None:
+        """End at once; what waits is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Whose places these are."""
+
+    session: SessionId
+    uid: Uid
+    name: str
+    connection: Connection
+
+
+class Place:
+    """A device's window over one conversation. Bounded by the conversations a user may have."""
+
+    __slots__ = (
+        "attached",
+        "cid",
+        "connection",
+        "device",
+        "fetching",
+        "lagging",
+        "mode",
+        "noted",
+        "notified",
+        "oldest",
+        "window",
+    )
+
+    def __init__(self, device: Device, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> None:
+        """Stand at `start`; everything below `oldest` is hidden from this member."""
+        self.device = device
+        self.connection = device.connection  # here too: fan-out asks for it once a receiver
+        self.cid = cid
+        self.window = Window(start)
+        self.mode = mode
+        self.oldest = oldest
+        self.attached = True
+        self.lagging = False  # push: it missed a live frame, the backlog goes batch by batch
+        self.fetching = False  # a read for this place is under way
+        self.notified = 0  # the head it was last told of
+        self.noted = False  # it has a row in the conversation's pending table

@@ -1,0 +1,112 @@
+"""What an open session asks for: sends, acks, reads, pulls."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pushpull.delivery import frames
+from pushpull.delivery.decisions import Fetch, ReadTo, Submit
+from pushpull.delivery.place import Place
+from pushpull.delivery.session import Phase, Session
+from pushpull.errors import Invalid, PushpullError, RateLimited, StoreUnavailable
+from pushpull.model import Cid, seq_of
+from pushpull.node import history
+from pushpull.node.appender import Outcome
+from pushpull.node.parts import Parts
+
+
+class Requests:
+    """The work of one session. Its answers go to the session's connection."""
+
+    def __init__(self, parts: Parts, session: Session) -> None:
+        self._parts = parts
+        self._session = session
+        self._write = session.connection.write
+
+    def submit(self, decision: Submit) -> None:
+        """Append, and answer when it is known what became of it."""
+        draft = decision.draft
+
+        def answer(done: asyncio.Future[Outcome]) -> None:
+            if done.cancelled() or self._session.phase is not Phase.OPEN:
+                return
+            outcome = done.result()
+            if isinstance(outcome, PushpullError):
+                self._write(frames.error(outcome, rid=decision.rid, cid=draft.cid, cmid=draft.cmid))
+            else:
+                self._write(frames.sent(outcome, decision.rid))
+
+        self._parts.appender.submit(draft).add_done_callback(answer)
+
+    def acked(self, place: Place) -> None:
+        """The device acknowledged: move the user's delivered cursor, give what waited for the room."""
+        self._parts.cursors.move(place.cid, self._session.uid, delivered=self._acked_id(place))
+        self._parts.hub.acked(place)
+
+    def _acked_id(self, place: Place) -> str:
+        """The log id the ack means; where it is not at hand, the end of the last whole frame below it."""
+        window = place.window
+        if seq_of(window.acked_id) == window.acked:
+            return window.acked_id
+        feed = self._parts.feeds.get(place.cid)
+        return (feed.tail.id_of(window.acked) if feed is not None else None) or window.acked_id
+
+    async def read_to(self, decision: ReadTo) -> None:
+        """Move the user's read cursor. Raises Invalid past the head."""
+        cid, seq = decision.cid, decision.seq
+        feed = self._parts.feeds.get(cid)
+        if feed is None or seq > feed.tail.head:
+            await self._require_head(cid, seq)
+        at = (feed.tail.id_of(seq) if feed is not None else None) or str(seq)
+        self._parts.cursors.move(cid, self._session.uid, read=at)
+
+    async def _require_head(self, cid: Cid, seq: int) -> None:
+        """`seq` is above what this node has seen: it was stored a moment ago, or never (Invalid)."""
+        head = (await self._parts.store.log.heads([cid]))[0]
+        if head is None or seq > head.seq:
+            raise Invalid(f"cursor {seq} is past the head {head.seq if head else 0}")
+
+    async def fetch(self, decision: Fetch) -> None:
+        """Answer a pull. Raises PushpullError."""
+        if decision.after is None:
+            await self._fetch_backward(decision)
+        else:
+            await self._fetch_forward(decision, decision.after)
+
+    async def _fetch_forward(self, decision: Fetch, after: int) -> None:
+        place, parts = decision.place, self._parts
+        feed = parts.feeds.get(place.cid)
+        if feed is None or feed.held:
+            raise StoreUnavailable(f"the log of {place.cid} is being read anew: pull again", retry_after_ms=500)
+        if place.fetching:
+            raise RateLimited(f"a forward pull of {place.cid} is under way: one at a time", retry_after_ms=100)
+        place.fetching = True
+        try:
+            if after > feed.tail.head:
+                await self._require_head(feed.cid, after)
+            page = await parts.reader.page(
+                feed, max(after, place.oldest - 1), limit=decision.limit, max_bytes=parts.settings.delivery.page_bytes
+            )
+        finally:
+            place.fetching = False
+        if not place.attached or feed.held:
+            return
+        parts.hub.trimmed(feed, place)
+        parts.metrics.pulls.inc()
+        self._write(
+            frames.messages(
+                feed.cid, after, page.upto, page.upto_id, page.items, head=feed.tail.head, floor=feed.head.floor
+            )
+        )
+        parts.hub.pulled(feed, place, page)
+
+    async def _fetch_backward(self, decision: Fetch) -> None:
+        answer = await history.backward(
+            self._parts,
+            decision.place.cid,
+            decision.before,
+            limit=decision.limit,
+            reader=self._session.uid,
+            rid=decision.rid,
+        )
+        self._write(answer.body)

@@ -1,0 +1,77 @@
+"""Conversations: settings that merge, lists that are hints, deletion that leaves nothing."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+
+from pushpull.errors import Invalid, NoSuchConversation
+from pushpull.model import Cid, ConversationSettings, Role
+from pushpull.store import CursorMove, PendingRow, Store
+from tests.store.conftest import ALICE, BOB, ROOM
+from tests.store.drafts import send, send_many
+
+NEW = Cid("new")
+
+
+async def test_put_says_whether_it_made_one(store: Store) -> None:
+    assert await store.conversations.put(NEW, {"mode": "push"})
+    assert not await store.conversations.put(NEW, {"mode": "notify"})
+
+
+async def test_settings_merge_and_none_takes_one_back(store: Store) -> None:
+    await store.conversations.put(NEW, {"mode": "push", "retain_days": 3, "data": {"title": "x", "n": [1]}})
+    await store.conversations.put(NEW, {"mode": None, "sends_per_s": 2.5})
+    head = await store.conversations.head(NEW)
+    assert head.settings == ConversationSettings(retain_days=3, sends_per_s=2.5, data={"title": "x", "n": [1]})
+    assert head.mver == 2
+
+
+async def test_an_unknown_setting_is_named(store: Store) -> None:
+    with pytest.raises(Invalid, match="setting 'colour' is not known"):
+        await store.conversations.put(NEW, {"colour": "red"})
+
+
+async def test_members_are_for_a_new_conversation(store: Store) -> None:
+    with pytest.raises(Invalid, match="conversation room exists"):
+        await store.conversations.put(ROOM, {"mode": "push"}, members=[(ALICE, Role.MEMBER)])
+    assert (await store.conversations.head(ROOM)).settings.mode == "auto"
+
+
+async def test_lists_are_paged_by_name(store: Store) -> None:
+    for name in ("b", "a", "c"):
+        await store.conversations.put(Cid(name), {}, members=[(ALICE, Role.MEMBER)])
+    assert await store.conversations.listed(ALICE, limit=3) == (["a", "b", "c"], "c")
+    assert await store.conversations.listed(ALICE, after=Cid("c"), limit=3) == ([ROOM], None)
+
+
+async def test_a_stale_hint_can_be_forgotten_a_true_one_not(store: Store, client: Redis) -> None:
+    await client.zadd("pp:{u:bob}:conversations", {"gone": 0})
+    await store.conversations.forget_hint(BOB, [Cid("gone"), ROOM])
+    assert await store.conversations.listed(BOB) == ([ROOM], None)
+
+
+async def test_deletion_leaves_nothing_behind(store: Store, client: Redis) -> None:
+    ids = await send_many(store, 3, mentions=("bob",))
+    await send(store, "e", kind="edit", ref=2, quiet=True)
+    await send(store, "redact:1", kind="redact", ref=1, quiet=True)
+    await store.cursors.flush({ROOM: [CursorMove(uid=BOB, delivered=ids[1])]})
+    noted = PendingRow(
+        user=BOB, device="d", session="s", first=1, last=2, delivery_count=2, first_sent_ms=1, last_sent_ms=2
+    )
+    await store.pending.note(ROOM, [noted])
+    await store.conversations.delete(ROOM)
+    assert await client.keys("*") == []
+    for call in (store.conversations.head(ROOM), store.conversations.delete(ROOM)):
+        with pytest.raises(NoSuchConversation):
+            await call
+
+
+async def test_one_made_again_has_another_epoch_and_an_empty_log(store: Store) -> None:
+    await send_many(store, 3)
+    epoch = (await store.conversations.head(ROOM)).epoch
+    await store.conversations.delete(ROOM)
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
+    head = await store.conversations.head(ROOM)
+    assert (head.epoch > epoch, head.seq, head.members) == (True, 0, 1)
+    assert (await store.log.read(ROOM, after=0)).entries == ()
