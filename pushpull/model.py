@@ -8,7 +8,7 @@ primary lost its tail) have different ids. Outside this module and the append sc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NewType
 
@@ -113,6 +113,16 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursors:
+    """One member's cursors in one conversation, after a move or a read."""
+
+    delivered: int
+    read: int
+    unread: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """What a sender is told: stored, at this log id; `dup` when it had been stored before."""
 
@@ -120,6 +130,7 @@ class Sent:
     cmid: str
     id: LogId
     dup: bool
+    moved: Cursors | None = field(default=None, compare=False)  # the sender's cursors, where this send moved them
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +187,6 @@ class Head:
     @property
     def seq(self) -> int:
         return seq_of(self.last_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursors:
-    """One member's cursors in one conversation, after a move or a read."""
-
-    delivered: int
-    read: int
-    unread: int
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some
 HEARTBEAT_S: Final = 25.0  # below the 30 to 60 s after which proxies and NATs forget an idle connection
 SILENCE_S: Final = 2.5 * HEARTBEAT_S
 DEVICE_MAX: Final = 128
+UTF8_MAX: Final = 4  # bytes a character takes at the most
 
 BAD_FRAME: Final = 4400
 NOT_AUTHENTICATED: Final = 4401
@@ -101,8 +102,11 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         limit = self.settings.limits.frame_bytes if self.phase is Phase.OPEN else self._hello_bytes
-        if len(text) > limit:
-            return [self.close(FRAME_TOO_LARGE, f"frame of {len(text)} bytes is over the limit of {limit}")]
+        size = len(text)
+        if isinstance(text, str) and size <= limit < size * UTF8_MAX:
+            size = len(text.encode("utf-8", "surrogatepass"))
+        if size > limit:
+            return [self.close(FRAME_TOO_LARGE, f"frame of {size} bytes is over the limit of {limit}")]
         try:
             frame = frames.parse(text)
             return self._take(frame, now)

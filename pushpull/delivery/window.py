@@ -82,14 +82,15 @@ class Window:
             self.delivery_count = 1
             self.first_sent = now
             self.deadline = now + settings.ack_wait_ms / 1000
-        self.sent = upto
-        self.sent_id = upto_id
-        self.marks.append((upto, upto_id))
+        self._mark(upto, upto_id)
 
     def hand(self, upto: int, upto_id: LogId) -> None:
         """The frame (sent, upto] was handed over and nobody waits for its ack: the notify way."""
         if upto <= self.sent:
             return
+        self._mark(upto, upto_id)
+
+    def _mark(self, upto: int, upto_id: LogId) -> None:
         self.sent = upto
         self.sent_id = upto_id
         if len(self.marks) >= MARKS_MAX:

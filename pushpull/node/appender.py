@@ -10,14 +10,17 @@ Bounded: `limits.waiting_sends`; one more is refused with StoreUnavailable, at o
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError, StoreUnavailable
-from pushpull.model import Draft, Sent
+from pushpull.model import Cid, Cursors, Draft, Sent, Uid
 from pushpull.node.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 BATCH_MESSAGES: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024  # of bodies: what one pipeline may hold in memory twice
@@ -31,7 +34,16 @@ class AppendLog(Protocol):
 
 
 class Appender:
-    def __init__(self, log: AppendLog, metrics: Metrics, *, waiting_max: int) -> None:
+    def __init__(
+        self,
+        log: AppendLog,
+        metrics: Metrics,
+        *,
+        waiting_max: int,
+        moved: Callable[[Cid, Uid, Cursors], None] = lambda cid, uid, cursors: None,
+    ) -> None:
+        """`moved` is called once a batch for each sender whose cursors its sends moved, with where they are then."""
+        self._moved = moved
         self._log = log
         self._metrics = metrics
         self._waiting_max = waiting_max
@@ -86,17 +98,25 @@ class Appender:
             return await self._log.append(drafts)
         except PushpullError as problem:
             return [problem] * len(drafts)
+        except Exception:
+            log.exception("a batch of %s appends failed", len(drafts))
+            return [StoreUnavailable("the append failed, what was stored is not known")] * len(drafts)
 
     def _settle(self, batch: list[tuple[Draft, asyncio.Future[Outcome], float]], outcomes: Sequence[Outcome]) -> None:
         now = time.monotonic()
         failed: set[tuple[str, str]] = set()
+        moved: dict[tuple[Cid, Uid], Cursors] = {}
         for (draft, future, since), outcome in zip(batch, outcomes, strict=True):
             self._count(outcome)
             self._metrics.append_seconds.observe(now - since)
             if draft.chain and isinstance(outcome, PushpullError):
                 failed.add((draft.chain, draft.cid))
+            elif isinstance(outcome, Sent) and outcome.moved is not None and draft.sender is not None:
+                moved[draft.cid, draft.sender] = outcome.moved
             if not future.done():
                 future.set_result(outcome)
+        for (cid, uid), cursors in moved.items():
+            self._moved(cid, uid, cursors)
         if failed:
             self._fail_behind(failed)
 

@@ -72,13 +72,14 @@ class CursorWriter:
         return True
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(self._flush_s)
-        # From here on a new move starts a new timer: it may have come too late for this flush.
-        self._timer = None
-        while True:
-            if await self.flush():
-                return
-            await asyncio.sleep(RETRY_S)
+        """Flush until nothing waits; the last move of a burst waits as long as the first."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(self._flush_s)
+                if not await self.flush():
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            self._timer = None
 
     def _put_back(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> None:
         for cid, users in moves.items():

@@ -7,7 +7,9 @@ its own bell every PROBE_S and hears it: `heard` says how long ago. Readiness fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,13 +35,17 @@ class Doorbell:
         self._background = background
         self._rung = rung
         self._probe = ""
-        self._heard_at = 0.0
+        self._heard_at = -math.inf
+        self._heard = asyncio.Event()
 
     async def start(self, node_id: str) -> None:
         await self._bells.start(node_id)
         self._background.spawn(self._listen(), "doorbell")
-        self._background.spawn(self._probe_once(), "first probe")
+        await self._probe_once()
         self._background.repeat(self._probe_once, every_s=PROBE_S, name="doorbell probe")
+        # A node that says it is up should hear; where it does not yet, readiness says so.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), PROBE_S)
 
     async def stop(self) -> None:
         await self._bells.aclose()
@@ -62,6 +68,7 @@ class Doorbell:
             if isinstance(ring, ProbeEcho):
                 if ring.token == self._probe:
                     self._heard_at = time.monotonic()
+                    self._heard.set()
             elif ring is not None:
                 self._hand_on(ring)
             handled += 1

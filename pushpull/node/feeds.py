@@ -73,6 +73,9 @@ class Feeds:
     async def open(self, cids: Iterable[Cid]) -> dict[Cid, Feed]:
         """The feeds of `cids`, opened together; one without a conversation is left out. Raises StoreUnavailable."""
         wanted = list(dict.fromkeys(cids))
+        for cid in wanted:
+            if cid in self._open:
+                self._open[cid].idle_since = None  # not to be closed while we wait for the others
         new = [cid for cid in wanted if cid not in self._open and cid not in self._opening]
         waits = {cid: self._opening[cid].done for cid in wanted if cid in self._opening}
         if new:

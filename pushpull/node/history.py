@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pushpull.delivery import frames
 from pushpull.delivery.tail import page_of
-from pushpull.errors import NotAMember
-from pushpull.model import Cid, Head, LogId, Uid
+from pushpull.errors import Invalid, NotAMember
+from pushpull.model import Cid, Head, Uid
 from pushpull.node.parts import Parts
 
 
@@ -27,6 +27,8 @@ def oldest_for(head: Head, joined: int) -> int:
 async def forward(parts: Parts, cid: Cid, after: int, *, limit: int, reader: Uid | None) -> PageAnswer:
     """`messages` above `after`. `reader` None: a server key. Raises PushpullError."""
     head, oldest = await _may_read(parts, cid, reader)
+    if after > head.seq:
+        raise Invalid(f"after {after} is past the head {head.seq}")
     start = max(after, oldest - 1)
     feed = parts.feeds.get(cid)
     max_bytes = parts.settings.delivery.page_bytes
@@ -37,8 +39,7 @@ async def forward(parts: Parts, cid: Cid, after: int, *, limit: int, reader: Uid
         parts.metrics.log_reads.inc()
         read = await parts.store.log.read(cid, after=start, limit=limit, max_bytes=max_bytes)
         head = read.head
-        at = head.last_id if start <= head.seq else LogId(f"{start}-0")
-        page = page_of(read.entries, after=start, at=at)
+        page = page_of(read.entries, after=start, at=head.last_id)
     parts.metrics.pulls.inc()
     body = frames.messages(cid, after, page.upto, page.upto_id, page.items, head=head.seq, floor=head.floor)
     return PageAnswer(body, _etag(head, f"a{after}-{limit}-{oldest}"))

@@ -49,6 +49,7 @@ class Hub:
         self._feeds = feeds
         self._reader = reader
         self.windows = Windows(settings.delivery.max_windows)
+        self._full: dict[Place, None] = {}  # lagging behind a full buffer; bounded by the places
         self.notices = Notices(settings.delivery, metrics, background)
         self.redelivered: Callable[[Place, Redelivery], None] = lambda place, due: None
         self.settled_window: Callable[[Place], None] = lambda place: None  # acked after a redelivery
@@ -124,6 +125,8 @@ class Hub:
             or connection.buffered > self._settings.limits.buffer_bytes
         ):
             place.lagging = True
+            if not window.outstanding and not place.fetching:
+                self._full[place] = None  # no ack is to come that would bring it back
             return
         connection.write(frame)
         self._extend(place, page, now)
@@ -152,6 +155,9 @@ class Hub:
         place.lagging = True
         if place.fetching or place.window.outstanding:
             return  # the read under way, or the ack to come, brings us back here
+        if place.connection.buffered > self._settings.limits.buffer_bytes:
+            self._full[place] = None
+            return
         page = feed.tail.page(
             place.window.sent, limit=self._delivery.max_ack_pending, max_bytes=self._delivery.page_bytes
         )
@@ -160,6 +166,14 @@ class Hub:
         else:
             place.fetching = True
             self._background.spawn(self._fetch_backlog(feed, place), f"backlog {feed.cid}")
+
+    def settle_full(self) -> None:
+        """Try those again whose buffers were full. Call several times a second."""
+        waiting, self._full = self._full, {}
+        for place in waiting:
+            feed = self._feeds.get(place.cid)
+            if feed is not None and place.attached:
+                self.settle(feed, place)
 
     async def _fetch_backlog(self, feed: Feed, place: Place) -> None:
         after = place.window.sent

@@ -25,11 +25,13 @@ log = logging.getLogger(__name__)
 CHECKED_AT_ONCE: Final = 1000
 RETRY_S: Final = 0.5
 RESET_SLICE: Final = 256
+JOINS_AT_ONCE: Final = 32  # of 10,000 users added by one call, who may all be connected here
 
 
 class Live:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._joining = asyncio.Semaphore(JOINS_AT_ONCE)
         self._rechecking: dict[Feed, bool] = {}  # feed → once more, something changed while it was checked
 
     # ------------------------------------------------------------------------------------------------ heard
@@ -155,7 +157,8 @@ class Live:
 
     async def _join(self, peer: Peer, cid: Cid) -> None:
         try:
-            await peer.join(cid)
+            async with self._joining:
+                await peer.join(cid)
         except PushpullError:
             # It missed a conversation: with a new connection it gets the whole list again.
             peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from pushpull.delivery.tail import Page, page_of
-from pushpull.errors import NoSuchConversation, PushpullError
+from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
 from pushpull.model import Cid
 from pushpull.node.feed import Change, Feed
 from pushpull.node.metrics import Metrics
@@ -101,6 +101,9 @@ class LogReader:
             reads: Sequence[LogRead | PushpullError] = await self._store.read_many(requests)
         except PushpullError as problem:
             reads = [problem] * len(batch)
+        except Exception:
+            log.exception("a read of %s feeds failed", len(batch))
+            reads = [StoreUnavailable("the read failed")] * len(batch)
         all_read = True
         for feed, anchor, read in zip(batch, anchors, reads, strict=True):
             if isinstance(read, NoSuchConversation):

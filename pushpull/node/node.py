@@ -88,7 +88,9 @@ class Node:
             feeds=feeds,
             reader=reader,
             hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
-            appender=Appender(store.log, self.metrics, waiting_max=settings.limits.waiting_sends),
+            appender=Appender(
+                store.log, self.metrics, waiting_max=settings.limits.waiting_sends, moved=self._cursors_moved
+            ),
             cursors=CursorWriter(
                 store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursors_moved
             ),
@@ -108,6 +110,7 @@ class Node:
         await self._beat()
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
+        repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")

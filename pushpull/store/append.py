@@ -16,7 +16,7 @@ from pushpull.errors import (
     PushpullError,
     StoreUnavailable,
 )
-from pushpull.model import Cid, Draft, LogId, Sent
+from pushpull.model import Cid, Cursors, Draft, LogId, Sent, seq_of
 from pushpull.store import codec
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import APPEND, Arg, Call
@@ -67,10 +67,15 @@ def _item(draft: Draft, inline_max_bytes: int) -> Iterable[Arg]:
 
 
 def outcome(draft: Draft, reply: Sequence[Any], window_ms: int) -> Sent | PushpullError:
-    """What became of one draft: `["ok" | "dup", id]` or `["err", code, detail…]`."""
+    """What became of one draft: `["ok" | "dup", id]`, `["ok", id, delivered, count]` or `["err", code, detail…]`."""
     if reply[0] == b"err":
         return _refusal(draft, reply[1].decode(), b"".join(reply[2:3]).decode(), window_ms)
-    return Sent(draft.cid, draft.cmid, LogId(reply[1].decode()), reply[0] == b"dup")
+    log_id = LogId(reply[1].decode())
+    if len(reply) == 2:
+        return Sent(draft.cid, draft.cmid, log_id, reply[0] == b"dup")
+    # The sender has read up to its own message, the newest: nothing is unread.
+    moved = Cursors(delivered=int(reply[2]), read=seq_of(log_id), unread=0, count=int(reply[3]))
+    return Sent(draft.cid, draft.cmid, log_id, False, moved)
 
 
 def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullError:

@@ -132,10 +132,11 @@ class Store:
             found = await self._wire.command("CONFIG", "GET", "append*")
         except PushpullError:
             raise ConfigError("redis.durability fsync cannot be verified: redis refuses CONFIG GET") from None
+        values = dict(zip(found[::2], found[1::2], strict=True))
         for name, expected in (("appendonly", "yes"), ("appendfsync", "always")):
-            value = _text(found.get(name, found.get(name.encode(), "")))
+            value = values.get(name.encode(), b"?").decode()
             if value != expected:
-                raise ConfigError(f"redis.durability fsync needs {name} {expected}: redis has {name} {value or '?'}")
+                raise ConfigError(f"redis.durability fsync needs {name} {expected}: redis has {name} {value}")
 
     async def _check_schema(self) -> None:
         key = self._keys.schema()
@@ -159,7 +160,3 @@ class Store:
         """Close all connections but those of `bells`, which are their owners'."""
         await self._client.aclose()
         await self._client.connection_pool.disconnect()
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

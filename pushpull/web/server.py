@@ -22,6 +22,7 @@ from pushpull.web.auth import Authenticator
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s of most load balancers, so that they are the ones who close
+SHUTDOWN_S: Final = 5  # for HTTP calls still under way after the drain
 WAIT_FOR_REDIS_S: Final = 30.0
 BACKLOG: Final = 4096
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -94,6 +95,7 @@ async def _listen(settings: Settings, node: Node, app: object, on_ready: Callabl
         ws_ping_interval=None,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -33,7 +33,9 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
 def make_store(client: Redis) -> Callable[..., Store]:
     """`make_store(retained=10, members=5, …)`: stores of other settings on the same server."""
 
-    def make(*, retained: int = 100_000, days: int = 0, window_s: int = 3600, inline: int = 512, **limits: Any) -> Store:
+    def make(
+        *, retained: int = 100_000, days: int = 0, window_s: int = 3600, inline: int = 512, **limits: Any
+    ) -> Store:
         return Store.over(
             client,
             prefix="pp:",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
+from typing import Any
 
 from pushpull.model import LogId, seq_of
 
@@ -10,7 +10,7 @@ META = "pp:{c:room}:meta"
 LOG = "pp:{c:room}:log"
 
 
-async def lose_tail(client: Redis, last: LogId) -> None:
+async def lose_tail(client: Any, last: LogId) -> None:
     """Take the log back to where `last` was its end, as a primary that never got the rest."""
     kept = await client.xrange(LOG, "-", last)
     await client.delete(LOG)
@@ -19,7 +19,7 @@ async def lose_tail(client: Redis, last: LogId) -> None:
     await client.hset(META, mapping={"seq": seq_of(last), "last": last, "count": seq_of(last)})
 
 
-async def plant(client: Redis, log_ids: list[LogId], **meta: int) -> None:
+async def plant(client: Any, log_ids: list[LogId], **meta: int) -> None:
     """Make the log consist of entries with exactly these ids."""
     await client.delete(LOG)
     for log_id in log_ids:
@@ -30,5 +30,3 @@ async def plant(client: Redis, log_ids: list[LogId], **meta: int) -> None:
 
 def id_at(seq: int, ms: int, digest: int = 7) -> LogId:
     return LogId(f"{seq}-{ms * 1024 + digest}")
-
-

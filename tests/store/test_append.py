@@ -57,7 +57,9 @@ async def test_a_retry_in_the_same_call_is_stored_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"body": b"2"}, {"kind": "poll"}, {"mentions": ("bob",)}, {"ref": 1}], ids=["body", "kind", "mentions", "ref"]
+    "change",
+    [{"body": b"2"}, {"kind": "poll"}, {"mentions": ("bob",)}, {"ref": 1}],
+    ids=["body", "kind", "mentions", "ref"],
 )
 async def test_another_message_under_a_stored_cmid_is_a_conflict(store: Store, change: dict[str, object]) -> None:
     first = await send(store, "m1")
@@ -97,7 +99,7 @@ async def test_a_send_tried_before_the_window_is_refused_unless_it_is_stored(sto
     now_ms = ts_of(await send(store, "m1"))
     assert (await sent(store, "m1", first_at=now_ms - 3_700_000)).dup
     assert not (await sent(store, "m2", first_at=now_ms - 3_500_000)).dup
-    with pytest.raises(CmidExpired, match="cmid m3 was first tried 37.* ms ago: expected at most 3600000 ms"):
+    with pytest.raises(CmidExpired, match=r"cmid m3 was first tried 37\d+ ms ago: expected at most 3600000 ms"):
         await send(store, "m3", first_at=now_ms - 3_700_000)
 
 
@@ -254,4 +256,3 @@ async def test_what_is_behind_a_failed_send_of_its_chain_fails_too(store: Store)
     )
     assert [type(result) for result in results] == [Sent, CmidConflict, Sent, StoreUnavailable, Sent]
     assert str(results[3]) == "a send before it failed; retry with the same cmid"
-

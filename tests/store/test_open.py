@@ -46,14 +46,14 @@ async def test_a_good_server_is_healthy(redis_url: str) -> None:
     "url", ["redis+cluster://x", "redis+sentinel://x/y", "http://x", "", "redis://:pass@host:port"], ids=str
 )
 async def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(ConfigError, match="redis.url") as raised:
+    with pytest.raises(ConfigError, match=r"redis\.url") as raised:
         connect(url)
     assert "pass@" not in str(raised.value)
 
 
 @pytest.mark.parametrize("prefix", ["a{b}", "a b", "a*"])
 def test_a_prefix_must_leave_hash_tags_alone(prefix: str) -> None:
-    with pytest.raises(ConfigError, match="redis.prefix"):
+    with pytest.raises(ConfigError, match=r"redis\.prefix"):
         Keys(prefix)
 
 
@@ -71,7 +71,7 @@ async def test_a_newer_schema_is_refused(redis_url: str, redis_server: RedisServ
 
 
 async def test_replicated_is_not_in_this_release(redis_url: str) -> None:
-    with pytest.raises(ConfigError, match="redis.durability replicated is not in this release"):
+    with pytest.raises(ConfigError, match=r"redis\.durability replicated is not in this release"):
         async with opened(redis_url, durability="replicated"):
             pass
 

@@ -121,7 +121,11 @@ async def test_heads_say_none_for_what_is_not_there(store: Store) -> None:
 
 
 async def test_reading_an_unknown_conversation_is_an_error(store: Store) -> None:
-    for call in (store.log.read(Cid("x"), after=0), store.log.read_before(Cid("x")), store.log.move_epoch(Cid("x"), "1")):
+    for call in (
+        store.log.read(Cid("x"), after=0),
+        store.log.read_before(Cid("x")),
+        store.log.move_epoch(Cid("x"), "1"),
+    ):
         with pytest.raises(NoSuchConversation, match="conversation x does not exist"):
             await call
 

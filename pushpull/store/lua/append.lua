@@ -9,7 +9,8 @@
 --        mentions (JSON, "": none)  mention index (",uid,…,", "": none)  ref ("": none)  first_at (ms, "": unknown)
 --        digest  tag digest  chain ("": none)  the bell's blob ("": none)
 -- Returns {"bucket", b}: the caller named the wrong buckets, b is the right one, nothing was written; or
---         one reply an item: {"ok", id} | {"dup", id} | {"err", code, detail…}
+--         one reply an item: {"ok", id} | {"ok", id, the sender's delivered cursor, count} where the send moved the
+--         sender's cursors (its read cursor is the new seq then) | {"dup", id} | {"err", code, detail…}
 local META, LOG, MEMBERS, ROLES, DELIVERED, READ = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local QUIET, MENTIONS, REDACTED, EDITS = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local CMIDS, CMIDS_BEFORE, BELL = KEYS[11], KEYS[12], KEYS[13]
@@ -111,11 +112,13 @@ local function fields_of(item)
 end
 
 -- A sender has read what it sends; it has been delivered only if nothing before it is still missing.
+-- Returns its delivered cursor after that.
 local function move_senders_cursors(item, was)
   redis.call('ZADD', READ, 'XX', 'GT', exact(seq), item.sender)
-  if tonumber(redis.call('ZSCORE', DELIVERED, item.sender) or '-1') == was then
-    redis.call('ZADD', DELIVERED, 'XX', 'GT', exact(seq), item.sender)
-  end
+  local delivered = tonumber(redis.call('ZSCORE', DELIVERED, item.sender) or '0')
+  if delivered ~= was then return delivered end
+  redis.call('ZADD', DELIVERED, 'XX', 'GT', exact(seq), item.sender)
+  return seq
 end
 
 local function fold_edit(item)
@@ -163,12 +166,13 @@ local function write(item)
   if item.mention_index ~= '' then
     redis.call('ZADD', MENTIONS, exact(seq), exact(seq) .. ' ' .. item.mention_index)
   end
-  if item.own and not item.quiet then move_senders_cursors(item, was) end
+  local delivered = item.own and not item.quiet and move_senders_cursors(item, was)
   if item.kind == 'edit' then fold_edit(item) end
   if item.kind == 'redact' then redact(item) end
   if floor > 1 and seq % TRIM_EVERY == 0 then trim() end
   local state = table.concat({'1', id, prev, epoch, mver, exact(floor), exact(count), ''}, ' ')
   redis.call('SPUBLISH', BELL, state .. item.blob)
+  if delivered then return {'ok', id, exact(delivered), exact(count)} end
   return {'ok', id}
 end
 

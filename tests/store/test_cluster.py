@@ -1,0 +1,116 @@
+"""Nothing the store sends is refused by Redis Cluster: scripts and pipelines keep to one hash tag per key set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+
+from pushpull.model import Cid, Role, SessionId, Uid
+from pushpull.store import (
+    Bell,
+    ControlSubscribed,
+    CursorMove,
+    PendingRow,
+    RowRequest,
+    SessionRecord,
+    Store,
+    Subscribed,
+)
+from pushpull.store.connection import connect
+from tests.servers import RedisServer, free_port
+from tests.store.conftest import ALICE, BOB, ROOM
+from tests.store.drafts import draft, send, send_many
+
+CIDS = [Cid(f"room{i}") for i in range(12)]
+LAST_SLOT = 16383
+
+
+def start_cluster(start_redis: Callable[..., RedisServer], nodes: int) -> list[RedisServer]:
+    """Servers that share the slots evenly, once they all say the cluster is up."""
+    servers = [
+        start_redis(appendonly=False, port=free_port(), cluster_enabled="yes", cluster_port=free_port())
+        for _ in range(nodes)
+    ]
+    width = (LAST_SLOT + 1) // nodes + 1
+    for i, server in enumerate(servers):
+        server.ask("CLUSTER", "ADDSLOTSRANGE", str(i * width), str(min((i + 1) * width - 1, LAST_SLOT)))
+    for server in servers[1:]:
+        bus = str(server._options["cluster-port"])
+        servers[0].ask("CLUSTER", "MEET", "127.0.0.1", str(server.port), bus)
+    give_up = time.monotonic() + 20
+    while not all("cluster_state:ok" in server.ask("CLUSTER", "INFO") for server in servers):
+        assert time.monotonic() < give_up, "the cluster did not come up"
+        time.sleep(0.05)
+    return servers
+
+
+async def everything(store: Store) -> None:
+    """Call each script and pipeline of the store at least once, over many slots."""
+    for cid in CIDS:
+        await store.conversations.put(cid, {"mode": "push"}, members=[(ALICE, Role.MEMBER), (BOB, Role.MODERATOR)])
+    results = await store.log.append(
+        [draft(f"{cid}-{i}", cid=cid, mentions=("bob",)) for i in range(3) for cid in CIDS]
+    )
+    assert not [result for result in results if isinstance(result, Exception)]
+    for cid in CIDS:
+        await send(store, "e", cid=cid, kind="edit", ref=1, quiet=True)
+        await send(store, "r", cid=cid, kind="redact", ref=1, quiet=True)
+        await store.conversations.put(cid, {"retain_messages": 2})
+        noted = PendingRow(
+            user=BOB, device="d", session="s", first=1, last=2, delivery_count=2, first_sent_ms=1, last_sent_ms=2
+        )
+        await store.pending.note(cid, [noted])
+        assert len(await store.pending.rows(cid)) == 1
+        assert (await store.pending.summary(cid)).count > 0
+        assert len((await store.log.read_before(cid)).entries) == 3
+        assert await store.log.sweep(cid) == 3
+        assert len(await store.members.page(cid)) == 2
+        assert (await store.members.remove(cid, [ALICE])).members == 1
+        assert (await store.cursors.receipts(cid, 4, names=True)).delivered == 0
+    rows = await store.conversations.rows(BOB, [RowRequest(cid) for cid in CIDS], device="d")
+    assert [row.unread for row in rows if row] == [0] * len(CIDS)
+    flushed = await store.cursors.flush({cid: [CursorMove(uid=BOB, delivered="5")] for cid in CIDS})
+    assert [cursors[0].delivered for cursors in flushed.values() if cursors[0]] == [5] * len(CIDS)
+    assert [head.seq for head in await store.log.heads(CIDS) if head] == [5] * len(CIDS)
+    await store.log.move_epoch(CIDS[0], (await store.conversations.head(CIDS[0])).epoch)
+    await store.presence.beat("n1", {})
+    await store.presence.open_session(
+        SessionRecord(id=SessionId("s"), uid=BOB, device="d", node="n1", client="c", connected_at_ms=1)
+    )
+    assert len(await store.presence.sessions(BOB)) == 1
+    await store.presence.revoke_before(BOB, 1)
+    await store.members.add(CIDS[0], [(Uid(f"u{i}"), Role.MEMBER) for i in range(300)])
+    for cid in CIDS:
+        await store.conversations.delete(cid)
+    assert await store.conversations.listed(BOB) == ([], None)
+
+
+async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_cluster(start_redis, 1)[0]
+    store = Store.over(connect(server.url))
+    await everything(store)
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
+    bells = store.bells()
+    await bells.start("n1")
+    await bells.subscribe([ROOM, CIDS[0]])
+    assert [await bells.next(5) for _ in range(3)] == [ControlSubscribed(), Subscribed(ROOM), Subscribed(CIDS[0])]
+    await send_many(store, 1)
+    assert isinstance(await bells.next(5), Bell)
+    await bells.aclose()
+    await store.aclose()
+
+
+@pytest.fixture
+async def cluster(start_redis: Callable[..., RedisServer]) -> AsyncIterator[RedisCluster]:
+    servers = start_cluster(start_redis, 3)
+    client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", server.port) for server in servers], protocol=2)
+    yield client
+    await client.aclose()
+
+
+async def test_a_cluster_of_three_finds_no_undeclared_key(cluster: Any) -> None:
+    await everything(Store.over(cluster))
