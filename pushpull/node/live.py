@@ -17,7 +17,7 @@ from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import Cid, Mode, SessionId, Uid, seq_of
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
-from pushpull.node.peer import Peer
+from pushpull.node.peers import Connected
 from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, Subscribed
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Live:
             for peer in self._peers(said.users):
                 peer.revoked_before(said.ts)
 
-    def _peers(self, users: Iterable[Uid]) -> Iterable[Peer]:
+    def _peers(self, users: Iterable[Uid]) -> Iterable[Connected]:
         for uid in users:
             yield from self._parts.peers.of(uid)
 
@@ -155,7 +155,7 @@ class Live:
             if session is None or peer.session.id == session:
                 peer.close(protocol.NOT_ALLOWED, "the session was ended by the service")
 
-    async def _join(self, peer: Peer, cid: Cid) -> None:
+    async def _join(self, peer: Connected, cid: Cid) -> None:
         try:
             async with self._joining:
                 await peer.join(cid)

@@ -36,7 +36,7 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
-from pushpull.node.peers import Peers
+from pushpull.node.peers import Connected, Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
@@ -144,7 +144,7 @@ class Node:
         except PushpullError as problem:
             log.debug("node stays listed until its heartbeat is old: %s", problem.message)
 
-    async def _close_staggered(self, peers: list[Peer], seconds: float) -> None:
+    async def _close_staggered(self, peers: list[Connected], seconds: float) -> None:
         """A device that heeds `drain` is gone by itself; who is left at its turn is closed."""
         deadline = time.monotonic() + seconds
         for n, peer in enumerate(peers):

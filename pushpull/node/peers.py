@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pushpull.delivery.place import Place
+from pushpull.delivery.session import Session
 from pushpull.model import Cid, SessionId, Uid
 
-if TYPE_CHECKING:
-    from pushpull.node.peer import Peer
+
+class Connected(Protocol):
+    """One connection of a device, as the rest of the node reaches it (node.peer.Peer)."""
+
+    session: Session
+
+    def write(self, data: bytes) -> None:
+        """Send one frame."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye, after what was written."""
+
+    def tick(self, now: float) -> None:
+        """Do what time alone makes due."""
+
+    async def join(self, cid: Cid) -> None:
+        """The user became a member of `cid`."""
+
+    async def check_list(self) -> None:
+        """Announcements may have been missed."""
+
+    def leave(self, cid: Cid, change: str) -> None:
+        """The user is no member of `cid` any more, or it is deleted."""
+
+    def revoked_before(self, ts: float) -> None:
+        """Tokens issued before `ts` (s since 1970) are refused from now on."""
 
 
 class Peers:
@@ -17,15 +42,15 @@ class Peers:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.connected: set[Peer] = set()
-        self._by_id: dict[SessionId, Peer] = {}
-        self._by_user: dict[Uid, dict[SessionId, Peer]] = {}
+        self.connected: set[Connected] = set()
+        self._by_id: dict[SessionId, Connected] = {}
+        self._by_user: dict[Uid, dict[SessionId, Connected]] = {}
 
     def __len__(self) -> int:
         """Open sessions: authenticated ones."""
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[Peer]:
+    def __iter__(self) -> Iterator[Connected]:
         """Every connection, authenticated or not."""
         return iter(tuple(self.connected))
 
@@ -33,16 +58,16 @@ class Peers:
     def full(self) -> bool:
         return len(self.connected) >= self._limit
 
-    def connect(self, peer: Peer) -> None:
+    def connect(self, peer: Connected) -> None:
         self.connected.add(peer)
 
-    def open(self, peer: Peer) -> None:
+    def open(self, peer: Connected) -> None:
         """`peer` is authenticated."""
         session = peer.session
         self._by_id[session.id] = peer
         self._by_user.setdefault(session.uid, {})[session.id] = peer
 
-    def drop(self, peer: Peer) -> None:
+    def drop(self, peer: Connected) -> None:
         session = peer.session
         self.connected.discard(peer)
         self._by_id.pop(session.id, None)
@@ -52,10 +77,10 @@ class Peers:
             if not sessions:
                 del self._by_user[session.uid]
 
-    def get(self, session: SessionId) -> Peer | None:
+    def get(self, session: SessionId) -> Connected | None:
         return self._by_id.get(session)
 
-    def of(self, uid: Uid) -> tuple[Peer, ...]:
+    def of(self, uid: Uid) -> tuple[Connected, ...]:
         """The user's sessions here."""
         return tuple(self._by_user.get(uid, {}).values())
 

@@ -82,8 +82,9 @@ async def _open_store(settings: Settings, redis_url: str) -> Store:
             await asyncio.sleep(1.0)
 
 
-async def _listen(settings: Settings, node: Node, app: object, on_ready: Callable[[], None]) -> None:
-    config = uvicorn.Config(
+def http_config(settings: Settings, app: object) -> uvicorn.Config:
+    """How uvicorn is to serve `app`."""
+    return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=settings.server.host,
         port=settings.server.port,
@@ -101,7 +102,10 @@ async def _listen(settings: Settings, node: Node, app: object, on_ready: Callabl
         access_log=False,
         server_header=False,
     )
-    server = Server(config)
+
+
+async def _listen(settings: Settings, node: Node, app: object, on_ready: Callable[[], None]) -> None:
+    server = Server(http_config(settings, app))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
