@@ -21,7 +21,7 @@ from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
 from pushpull.client.pulls import Pulls
 from pushpull.client.rule import Applied, Duplicate
-from pushpull.errors import BY_CODE, PushpullError
+from pushpull.errors import BY_CODE, PushpullError, Unauthenticated
 from pushpull.model import seq_of
 
 
@@ -256,6 +256,8 @@ class Core:
 
 def error_of(code: str, message: str, *, retry_after_ms: float | None = None) -> PushpullError:
     """The exception for a code off the wire; PushpullError itself for one this client does not know."""
+    if code == Unauthenticated.code:
+        return Unauthenticated(message or code)
     wait_ms = None if retry_after_ms is None else int(retry_after_ms)
     return BY_CODE.get(code, PushpullError)(message or code, retry_after_ms=wait_ms)
 

@@ -12,7 +12,15 @@ import orjson
 import pytest
 
 from pushpull.client import AsyncServer, Server, backend
-from pushpull.errors import CmidConflict, ConfigError, Invalid, NoSuchConversation, PushpullError, StoreUnavailable
+from pushpull.errors import (
+    BY_CODE,
+    CmidConflict,
+    ConfigError,
+    Invalid,
+    NoSuchConversation,
+    PushpullError,
+    StoreUnavailable,
+)
 from pushpull.model import Sent
 
 Answer = httpx2.Response | Exception
@@ -133,6 +141,12 @@ def test_the_waiting_time_of_the_service_is_kept(monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_conversation_is_named_as_such():
     with pytest.raises(NoSuchConversation):
         server(Asked(problem(404, "no_such_conversation"))).get_conversation("c")
+
+
+@pytest.mark.parametrize("code", sorted(BY_CODE))
+def test_every_code_of_the_contract_becomes_its_own_exception(code: str):
+    with pytest.raises(BY_CODE[code]):
+        server(Asked(problem(400, code, retry_after_ms=1)), retry_s=0.0).get_conversation("c")
 
 
 def test_something_else_at_the_address_is_said_so():

@@ -152,6 +152,13 @@ async def test_edit_reaction_and_redact_need_a_message_that_is_there(store: Stor
         await send(store, "y", kind=kind, quiet=True, ref=1)
 
 
+async def test_what_is_below_the_floor_cannot_be_edited(store: Store) -> None:
+    await store.conversations.put(ROOM, {"retain_messages": 2})
+    await send_many(store, 3)
+    with pytest.raises(NoSuchMessage, match="ref 1 is no message that room still has"):
+        await send(store, "e1", ref=1, **EDIT)
+
+
 async def test_an_edit_is_folded_into_what_it_edits(store: Store) -> None:
     await send_many(store, 2)
     await send(store, "e1", ref=1, body=b'"two"', **EDIT)

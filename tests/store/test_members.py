@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 import pytest
+from redis.asyncio import Redis
 
 from pushpull.errors import Invalid, LimitReached, NoSuchConversation, NotAMember
 from pushpull.model import Cid, Role, Uid
@@ -49,7 +51,7 @@ async def test_each_change_moves_mver_once_and_no_change_does_not(store: Store) 
     assert (await store.conversations.head(ROOM)).mver == before + 2
 
 
-async def test_one_who_left_leaves_nothing(store: Store) -> None:
+async def test_one_who_left_leaves_nothing(store: Store, client: Redis) -> None:
     await send_many(store, 3)
     noted = PendingRow(
         user=BOB, device="d", session="s", first=1, last=2, delivery_count=2, first_sent_ms=1, last_sent_ms=2
@@ -57,6 +59,7 @@ async def test_one_who_left_leaves_nothing(store: Store) -> None:
     await store.pending.note(ROOM, [noted])
     assert await store.members.remove(ROOM, [BOB, BOB, Uid("nobody")]) == MemberCounts(removed=1, members=2)
     assert await store.members.role(ROOM, BOB) is None
+    assert await client.hkeys("pp:{c:room}:roles") == [b"carol"]
     assert await store.cursors.get(ROOM, BOB) is None
     assert await store.pending.rows(ROOM) == []
     assert await store.conversations.listed(BOB) == ([], None)
@@ -72,6 +75,15 @@ async def test_a_full_conversation_refuses_more_and_changes_nothing(make_store: 
     assert (await store.conversations.head(ROOM)).members == 2
     assert (await store.members.add(ROOM, [(BOB, Role.READER), (CAROL, Role.MEMBER)])).members == 3
     assert (await store.members.add(ROOM, [(BOB, Role.MEMBER)])).updated == 1
+
+
+async def test_two_adds_at_once_do_not_pass_the_limit_together(make_store: Callable[..., Store]) -> None:
+    store = make_store(members=3)
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
+    pairs = [[(Uid(f"{name}{i}"), Role.MEMBER) for i in range(2)] for name in ("a", "b")]
+    results = await asyncio.gather(*(store.members.add(ROOM, pair) for pair in pairs), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["LimitReached", "MemberCounts"]
+    assert (await store.conversations.head(ROOM)).members == 3
 
 
 async def test_a_user_in_too_many_conversations_is_named(make_store: Callable[..., Store]) -> None:

@@ -1,0 +1,61 @@
+"""A running service for each test: `service` with short intervals, `serve` to choose the settings, both in the test's
+loop; `serve_process` for one that can be killed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.service import LocalService, Service, ServiceProcess, serving, settings_of
+
+Serve = Callable[..., Awaitable[LocalService]]
+ServeProcess = Callable[..., ServiceProcess]
+
+
+@pytest.fixture
+async def serve(redis_url: str) -> AsyncIterator[Serve]:
+    """Start a service with these settings: `await serve(delivery={"ack_wait_ms": 150})`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, url: str = redis_url, **sections: dict[str, Any]) -> LocalService:
+            return await stack.enter_async_context(serving(settings_of(**sections), url))
+
+        yield start
+
+
+@pytest.fixture
+async def service(serve: Serve) -> LocalService:
+    return await serve()
+
+
+@pytest.fixture
+def serve_process(redis_url: str, tmp_path: Path) -> Iterator[ServeProcess]:
+    """Start `pushpull serve` as a process: `serve_process(delivery__ack_wait_ms=150)`."""
+    started: list[ServiceProcess] = []
+
+    def start(*, url: str = redis_url, **settings: Any) -> ServiceProcess:
+        process = ServiceProcess(tmp_path, url, **settings)
+        started.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+async def talk() -> AsyncIterator[Callable[[ServiceProcess], Service]]:
+    """Talk to a service process as to any other."""
+    async with AsyncExitStack() as stack:
+
+        def start(process: ServiceProcess) -> Service:
+            service = Service(process.url)
+            stack.push_async_callback(service.close)
+            return service
+
+        yield start
