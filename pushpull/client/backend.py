@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 import jwt
-from tenacity import RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_all,
+    wait_random_exponential,
+)
 
 from pushpull import __version__
 from pushpull.errors import ConfigError, Invalid, PushpullError, StoreUnavailable
@@ -58,12 +65,9 @@ def _wait(state: RetryCallState) -> float:
 
 def retry_rules(retry_s: float) -> dict[str, Any]:
     """For tenacity. Every call may be tried again: all of them set a state, or carry a cmid that was made once."""
-    return {
-        "retry": retry_if_exception(_is_temporary),
-        "wait": _wait,
-        "stop": stop_after_delay(retry_s),
-        "reraise": True,
-    }
+    # Twice at least: an attempt that hangs in a node that goes away may take all of the time by itself.
+    stop = stop_all(stop_after_delay(retry_s), stop_after_attempt(2))
+    return {"retry": retry_if_exception(_is_temporary), "wait": _wait, "stop": stop, "reraise": True}
 
 
 class Unreachable(StoreUnavailable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import orjson
@@ -16,6 +16,11 @@ SERVICE_PREFIX: Final = "sys."
 NEEDS_REF: Final = frozenset({Kind.EDIT, Kind.REACTION})
 
 
+EXACT_MAX: Final = 2**53 - 1
+Exact = Annotated[int, msgspec.Meta(ge=-EXACT_MAX, le=EXACT_MAX)]
+"""An integer that JavaScript and Lua hold exactly; a larger one could not even be answered with."""
+
+
 class DraftFields(msgspec.Struct, kw_only=True):
     """The fields of a message as a sender writes them, over WebSocket or HTTP. `body` stays the raw bytes."""
 
@@ -24,8 +29,8 @@ class DraftFields(msgspec.Struct, kw_only=True):
     kind: str = Kind.MESSAGE
     quiet: bool = False
     mentions: list[str] = []
-    ref: int | None = None
-    first_at: int | None = None
+    ref: Exact | None = None
+    first_at: Exact | None = None
 
 
 def draft(fields: DraftFields, *, cid: Cid, sender: Uid | None, own: bool, limits: Limits, chain: str = "") -> Draft:

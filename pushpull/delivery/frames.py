@@ -17,14 +17,14 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from pushpull.delivery.drafts import DraftFields
+from pushpull.delivery.drafts import EXACT_MAX, DraftFields, Exact
 from pushpull.errors import BadRequest, PushpullError, Unsupported
 from pushpull.model import Cid, Cursors, Entry, Sent
 
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500
 
-Rid = str | int | None
+Rid = str | Exact | None
 
 
 class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
@@ -34,7 +34,7 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
     features: list[str] = []
     positions: dict[str, str] = {}
     unnamed: Literal["delivered", "all", "head"] = "delivered"
-    max_backlog: int | None = None
+    max_backlog: Exact | None = None
     focus: str | None = None
     rid: Rid = None
 
@@ -50,21 +50,21 @@ class Send(DraftFields, tag_field="type", tag="send", kw_only=True):
 
 
 class Ack(msgspec.Struct, tag_field="type", tag="ack", kw_only=True):
-    acks: dict[str, int]
+    acks: dict[str, Exact]
     rid: Rid = None
 
 
 class Read(msgspec.Struct, tag_field="type", tag="read", kw_only=True):
     cid: str
-    seq: int
+    seq: Exact
     rid: Rid = None
 
 
 class Pull(msgspec.Struct, tag_field="type", tag="pull", kw_only=True):
     cid: str
-    after: int | None = None
-    before: int | None = None
-    limit: int | None = None
+    after: Exact | None = None
+    before: Exact | None = None
+    limit: Exact | None = None
     rid: Rid = None
 
 
@@ -74,12 +74,12 @@ class Sync(msgspec.Struct, tag_field="type", tag="sync", kw_only=True):
 
 
 class Ping(msgspec.Struct, tag_field="type", tag="ping", kw_only=True):
-    t: int | float | str | None = None
+    t: Exact | float | str | None = None
     rid: Rid = None
 
 
 class Pong(msgspec.Struct, tag_field="type", tag="pong", kw_only=True):
-    t: int | float | str | None = None
+    t: Exact | float | str | None = None
     rid: Rid = None
 
 
@@ -106,7 +106,7 @@ def parse(text: str | bytes) -> ClientFrame:
     """Return the frame, or raise BadFrame with BadRequest (no JSON, wrong types) or Unsupported (an unknown type)."""
     try:
         return _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
         raise _diagnose(text, problem) from None
 
 
@@ -118,12 +118,16 @@ def _diagnose(text: str | bytes, problem: Exception) -> BadFrame:
         return BadFrame(BadRequest(f"frame is not JSON: {_tidy(problem)}"))
     if not isinstance(seen, dict):
         return BadFrame(BadRequest(f"frame is a JSON {type(seen).__name__}, not an object"))
-    names: dict[str, Any] = {key: seen.get(key) for key in ("rid", "cid", "cmid")}
-    rid = names["rid"] if isinstance(names["rid"], str | int) else None
-    cid, cmid = (
-        name if isinstance(name, str) and name.isprintable() else None for name in (names["cid"], names["cmid"])
-    )
-    return BadFrame(_problem_with(seen.get("type"), problem), rid=rid, cid=cid, cmid=cmid)
+    rid = seen.get("rid")
+    if not isinstance(rid, int) or isinstance(rid, bool) or abs(rid) > EXACT_MAX:
+        rid = _readable(rid)
+    error = _problem_with(seen.get("type"), problem)
+    return BadFrame(error, rid=rid, cid=_readable(seen.get("cid")), cmid=_readable(seen.get("cmid")))
+
+
+def _readable(name: object) -> str | None:
+    """`name` where it is text that can be answered with: a lone surrogate cannot be encoded again."""
+    return name if isinstance(name, str) and name.isprintable() else None
 
 
 def _problem_with(frame_type: object, problem: Exception) -> PushpullError:

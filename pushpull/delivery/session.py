@@ -101,6 +101,8 @@ class Session:
         self.last_received = now
         if self.phase is Phase.CLOSED:
             return []
+        if self.phase is Phase.CHECKING:  # the owner's mistake; to go on would send for a user that is not known
+            return [self.close(BAD_FRAME, "a frame was taken before its sender's token was checked")]
         limit = self.settings.limits.frame_bytes if self.phase is Phase.OPEN else self._hello_bytes
         size = len(text)
         if isinstance(text, str) and size <= limit < size * UTF8_MAX:

@@ -68,8 +68,8 @@ class Tail:
         self._shed()
 
     def covers(self, after: int) -> bool:
-        """Whether everything in (after, head] is held here."""
-        return max(after, self.floor - 1) >= self.base - 1
+        """Whether everything in (after, head] is held here; false past the head."""
+        return after <= self.head and max(after, self.floor - 1) >= self.base - 1
 
     def page(self, after: int, *, limit: int, max_bytes: int) -> Page | None:
         """Up to `limit` items above `after`, at most `max_bytes` of them but at least one; None when it is not covered.
@@ -89,28 +89,29 @@ class Tail:
             items.append(item)
             size += len(item)
             upto, upto_id = seq_of(log_id), log_id
-        return Page(after, max(after, self.head), self.head_id, tuple(items))
+        return Page(after, self.head, self.head_id, tuple(items))
 
     def newest(self, limit: int, *, before: int | None = None, max_bytes: int) -> Page | None:
         """The `limit` newest items (below `before`); None unless the tail holds that many, or all that are left.
 
-        The page's `after` is the seq below its oldest item.
+        The page's `after` is the seq below its oldest item, its `upto_id` the id of its newest.
         """
         end = self.head + 1 if before is None else min(before, self.head + 1)
         items: list[bytes] = []
-        size, seq = 0, end - 1
+        size, seq, upto_id = 0, end - 1, self.head_id
         while seq >= max(self.base, self.floor) and len(items) < limit:
             slot = self._slots[seq - self.base]
             if slot is not None:
                 if items and size + len(slot[1]) > max_bytes:
                     break
+                upto_id = upto_id if items else slot[0]
                 items.append(slot[1])
                 size += len(slot[1])
             seq -= 1
         else:
             if len(items) < limit and self.base > self.floor:
                 return None
-        return Page(seq, end - 1, self.head_id, tuple(reversed(items)))
+        return Page(seq, end - 1, upto_id, tuple(reversed(items)))
 
     def id_of(self, seq: int) -> LogId | None:
         """The log id at `seq`; None where it is not held (older than the tail, or redacted)."""
@@ -162,6 +163,7 @@ class Tail:
 
     def _shed(self, max_bytes: int | None = None) -> None:
         limit = self.max_bytes if max_bytes is None else max_bytes
+        base = self.base
         while self._slots and (
             len(self._slots) > self.max_messages or self.bytes > limit or self.floor - self.base > len(self._slots) // 8
         ):
@@ -170,5 +172,7 @@ class Tail:
                 self.bytes -= len(slot[1]) if slot else 0
             del self._slots[:count]
             self.base += count
-        if self._edits and len(self._edits) > len(self._slots):
-            self._edits = {ref: seqs for ref, seqs in self._edits.items() if ref >= self.base}
+        if self._edits and self.base > base:
+            # By the edits' own seqs: an edit that is here goes with its target even when that one was shed.
+            held = {ref: [seq for seq in seqs if seq >= self.base] for ref, seqs in self._edits.items()}
+            self._edits = {ref: seqs for ref, seqs in held.items() if seqs}

@@ -79,9 +79,7 @@ class Window:
         if upto <= self.sent:
             return
         if self.delivery_count == 0:
-            self.delivery_count = 1
-            self.first_sent = now
-            self.deadline = now + settings.ack_wait_ms / 1000
+            self.await_ack(now=now, settings=settings)
         self._mark(upto, upto_id)
 
     def hand(self, upto: int, upto_id: LogId) -> None:
@@ -122,6 +120,13 @@ class Window:
         self.delivery_count += 1
         self.deadline = now + wait_s
         return Redelivery(self.acked, self.sent, self.delivery_count - 1)
+
+    def await_ack(self, *, now: float, settings: Delivery) -> None:
+        """Wait for the ack of what is outstanding, anew from `now`; the deliveries made so far still count."""
+        if self.delivery_count == 0:
+            self.delivery_count = 1
+            self.first_sent = now
+        self.deadline = now + settings.ack_wait_ms / 1000
 
     def forget_deadline(self) -> None:
         """Stop waiting for acks: all came, or the device is notified from here on."""

@@ -65,7 +65,7 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------ asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         request = self._protocol.connect()
         request.headers["Authorization"] = f"Bearer {self._token}"
         self._protocol.send_request(request)
@@ -116,7 +116,7 @@ class Address:
         """`url`: http(s) or ws(s). Raises Invalid."""
         self.url = websocket_url(url)
         parts = urlsplit(self.url)
-        self._host = parts.hostname
+        self._host = parts.hostname or ""
         self._secure = parts.scheme == "wss"
         self._port = parts.port or (443 if self._secure else 80)
         self._context = ssl.create_default_context() if self._secure else None

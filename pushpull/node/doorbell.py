@@ -19,7 +19,7 @@ from pushpull.errors import PushpullError
 from pushpull.model import Cid
 from pushpull.node.background import Background
 from pushpull.store.bells import Bells
-from pushpull.store.values import ProbeEcho, Ring
+from pushpull.store.values import ControlSubscribed, ProbeEcho, Ring
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ class Doorbell:
     async def start(self, node_id: str) -> None:
         await self._bells.start(node_id)
         self._background.spawn(self._listen(), "doorbell")
-        await self._probe_once()
         self._background.repeat(self._probe_once, every_s=PROBE_S, name="doorbell probe")
         # A node that says it is up should hear; where it does not yet, readiness says so.
         with contextlib.suppress(TimeoutError):
@@ -70,6 +69,9 @@ class Doorbell:
                     self._heard_at = time.monotonic()
                     self._heard.set()
             elif ring is not None:
+                if isinstance(ring, ControlSubscribed):
+                    # The probe's channel was asked for in the same breath: prove the new connection at once.
+                    self._background.spawn(self._probe_once(), "first probe")
                 self._hand_on(ring)
             handled += 1
             if handled % TURN == 0:

@@ -29,6 +29,7 @@ class Change:
     membership: bool = False  # members or settings changed: check the local users again
     settings: bool = False  # the conversation's settings are others than before
     diverged: LogId | None = None  # the last id common to what devices hold and the log
+    epoch: str = ""  # diverged: the epoch in which the feed stood before
     new_epoch: bool = False  # diverged into another log altogether
 
 
@@ -51,6 +52,7 @@ class Feed:
         self.idle_since: float | None = None
         self.used_at = 0.0  # when something last went out from the tail
         self.deleted = False
+        self.generation = 0  # grows when the tail stands elsewhere: a page cut before is of another log
         self.held = False  # nothing goes out: the log diverged and the devices have not been told yet
 
     @property
@@ -88,7 +90,9 @@ class Feed:
         if bell.id == self.tail.head_id:
             return Change(stale=bell.mver != self.head.mver)
         if seq_of(bell.id) < self.tail.head:
-            return Change()  # read from the log before its bell was heard
+            # Read from the log before its bell was heard; unless it is another entry than the one we hold there.
+            held = self.tail.id_of(seq_of(bell.id))
+            return Change(stale=held is not None and held != bell.id)
         if bell.prev != self.tail.head_id or bell.entry is None:
             return Change(stale=True)
         self.tail.floor = bell.floor
@@ -98,20 +102,28 @@ class Feed:
 
     def take_read(self, read: LogRead) -> Change:
         """Take a read that `fits`."""
-        before, self.head = self.head, self._newer_head(read.head)
+        diverged = read.verdict is Verdict.DIVERGED
+        before, self.head = self.head, read.head if diverged else self._newer_head(read.head)
         settings = read.head.settings != before.settings
         membership = read.head.mver != before.mver or read.head.epoch != before.epoch
         if membership:
             self.decision = self._decide(before=self.mode)
-        if read.verdict is Verdict.DIVERGED:
-            self.tail.stand_at(read.common)
+        if diverged:
+            self._stand_at(read.common)
             self.fanned = min(self.fanned, self.tail.head)
             self.told = min(self.told, self.tail.head)
             anew = read.head.epoch != before.epoch and seq_of(read.common) < read.head.floor
-            return Change(stale=True, membership=membership, settings=settings, diverged=read.common, new_epoch=anew)
+            return Change(
+                stale=True,
+                membership=membership,
+                settings=settings,
+                diverged=read.common,
+                epoch=before.epoch,
+                new_epoch=anew,
+            )
         if read.verdict is Verdict.TRIMMED:
             first = read.entries[0].seq if read.entries else read.head.seq + 1
-            self.tail.stand_at(LogId(f"{first - 1}-0") if read.entries else read.head.last_id)
+            self._stand_at(LogId(f"{first - 1}-0") if read.entries else read.head.last_id)
             self.fanned = max(self.fanned, self.tail.head)
         self.tail.floor = self.head.floor
         fresh_entries = [entry for entry in read.entries if entry.seq > self.tail.head]
@@ -120,6 +132,12 @@ class Feed:
         return Change(
             news=bool(fresh_entries), mentions=mentions, stale=read.more, membership=membership, settings=settings
         )
+
+    def raise_floor(self, floor: int) -> None:
+        """Somebody saw this floor in the log; it only rises."""
+        if floor > self.head.floor:
+            self.head = replace(self.head, floor=floor)
+            self.tail.floor = floor
 
     def set_epoch(self, epoch: str) -> None:
         self.head = replace(self.head, epoch=epoch)
@@ -130,6 +148,10 @@ class Feed:
         One that went on from the anchor can: what the tail has already is passed over. Any other is asked for anew.
         """
         return anchor == self.tail.head_id or read.verdict in (Verdict.SAME, Verdict.REDACTED)
+
+    def _stand_at(self, log_id: LogId) -> None:
+        self.tail.stand_at(log_id)
+        self.generation += 1
 
     def _newer_head(self, head: Head) -> Head:
         if head.seq >= self.tail.head or head.epoch != self.head.epoch:

@@ -9,6 +9,7 @@ Bounded by the places attached here plus those idle for less than IDLE_S, at mos
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
@@ -16,6 +17,8 @@ from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Head
 from pushpull.node.feed import Feed
 from pushpull.settings import Delivery
+
+log = logging.getLogger(__name__)
 
 CONFIRM_S: Final = 5.0
 IDLE_S: Final = 15.0
@@ -54,6 +57,7 @@ class Feeds:
         self._stale = stale
         self._open: dict[Cid, Feed] = {}
         self._opening: dict[Cid, _Opening] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -76,11 +80,14 @@ class Feeds:
         for cid in wanted:
             if cid in self._open:
                 self._open[cid].idle_since = None  # not to be closed while we wait for the others
-        new = [cid for cid in wanted if cid not in self._open and cid not in self._opening]
-        waits = {cid: self._opening[cid].done for cid in wanted if cid in self._opening}
+        new = {cid: _Opening() for cid in wanted if cid not in self._open and cid not in self._opening}
         if new:
-            await self._open_new(new)
-        for done in waits.values():
+            self._opening.update(new)
+            # A task of its own: whoever asked may go away meanwhile, and others wait for the same feeds.
+            task = asyncio.create_task(self._open_new(new), name="open feeds")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        for done in [self._opening[cid].done for cid in wanted if cid in self._opening]:
             await asyncio.shield(done)
         return {cid: self._open[cid] for cid in wanted if cid in self._open}
 
@@ -107,19 +114,24 @@ class Feeds:
         await self.close([feed for n, (since, feed) in enumerate(idle) if n < over or now - since >= IDLE_S])
 
     async def close(self, going: Sequence[Feed]) -> None:
-        for feed in going:
-            self._open.pop(feed.cid, None)
-        if going:
-            await self._board.unsubscribe([feed.cid for feed in going])
+        cids = [feed.cid for feed in going if self._open.get(feed.cid) is feed]
+        for cid in cids:
+            del self._open[cid]
+        if cids:
+            await self._board.unsubscribe(cids)
 
-    async def _open_new(self, cids: list[Cid]) -> None:
-        openings = {cid: _Opening() for cid in cids}
-        self._opening.update(openings)
+    async def _open_new(self, openings: dict[Cid, _Opening]) -> None:
+        """Open these feeds, or fail all who wait for them; raises nothing but its own cancellation."""
         try:
             heads = await self._subscribe_and_read(openings)
         except BaseException as problem:
             self._abandon(openings, problem)
-            raise
+            await self._board.unsubscribe(list(openings))
+            if not isinstance(problem, Exception):
+                raise
+            if not isinstance(problem, PushpullError):
+                log.exception("%s feeds could not be opened", len(openings))
+            return
         gone = []
         for (cid, opening), head in zip(openings.items(), heads, strict=True):
             feed = None

@@ -49,7 +49,7 @@ class Hub:
         self._feeds = feeds
         self._reader = reader
         self.windows = Windows(settings.delivery.max_windows)
-        self._full: dict[Place, None] = {}  # lagging behind a full buffer; bounded by the places
+        self._full: dict[Place, None] = {}  # lagging, and no ack is to come; bounded by the places
         self.notices = Notices(settings.delivery, metrics, background)
         self.redelivered: Callable[[Place, Redelivery], None] = lambda place, due: None
         self.settled_window: Callable[[Place], None] = lambda place: None  # acked after a redelivery
@@ -84,16 +84,23 @@ class Hub:
     async def _push_in_slices(self, feed: Feed) -> None:
         try:
             while (page := self._next_page(feed)) is not None:
-                frame = self._frame(feed, page)
-                places = tuple(feed.pushed)
-                for first in range(0, len(places), SLICE):
-                    now = time.monotonic()
-                    for place in places[first : first + SLICE]:
-                        self._hand(place, page, frame, now)
-                    await asyncio.sleep(0)
-                self._fanned(feed, page)
+                if await self._push_page(feed, page):
+                    self._fanned(feed, page)
         finally:
             feed.fanning = False
+
+    async def _push_page(self, feed: Feed, page: Page) -> bool:
+        """Hand `page` to every place; False when the log turned out to be another on the way."""
+        frame, generation = self._frame(feed, page), feed.generation
+        places = tuple(feed.pushed)
+        for first in range(0, len(places), SLICE):
+            now = time.monotonic()
+            for place in places[first : first + SLICE]:
+                self._hand(place, page, frame, now)
+            await asyncio.sleep(0)
+            if feed.held or feed.generation != generation:
+                return False
+        return True
 
     def _next_page(self, feed: Feed) -> Page | None:
         """The next page to fan out; None when all is out, or nothing may go out now."""
@@ -115,7 +122,7 @@ class Hub:
     def _hand(self, place: Place, page: Page, frame: bytes, now: float) -> None:
         """Hand one shared frame to one place, or let the place lag. The innermost part of the hot path."""
         window = place.window
-        if window.sent >= page.upto or place.mode is not Mode.PUSH:
+        if window.sent >= page.upto or place.mode is not Mode.PUSH or not place.attached:
             return
         connection = place.connection
         if (
@@ -125,7 +132,7 @@ class Hub:
             or connection.buffered > self._settings.limits.buffer_bytes
         ):
             place.lagging = True
-            if not window.outstanding and not place.fetching:
+            if not window.outstanding:
                 self._full[place] = None  # no ack is to come that would bring it back
             return
         connection.write(frame)
@@ -153,9 +160,9 @@ class Hub:
 
     def _send_backlog(self, feed: Feed, place: Place) -> None:
         place.lagging = True
-        if place.fetching or place.window.outstanding:
-            return  # the read under way, or the ack to come, brings us back here
-        if place.connection.buffered > self._settings.limits.buffer_bytes:
+        if place.window.outstanding:
+            return  # the ack to come brings us back here
+        if place.fetching or place.connection.buffered > self._settings.limits.buffer_bytes:
             self._full[place] = None
             return
         page = feed.tail.page(
@@ -168,7 +175,7 @@ class Hub:
             self._background.spawn(self._fetch_backlog(feed, place), f"backlog {feed.cid}")
 
     def settle_full(self) -> None:
-        """Try those again whose buffers were full. Call several times a second."""
+        """Try those again whose buffers were full, or that were busy reading. Call several times a second."""
         waiting, self._full = self._full, {}
         for place in waiting:
             feed = self._feeds.get(place.cid)
@@ -188,9 +195,10 @@ class Hub:
             return
         finally:
             place.fetching = False
-        if not place.attached:
+        if not place.attached or feed.held:
             return
-        if place.window.sent == after and place.mode is Mode.PUSH and not (place.window.outstanding or feed.held):
+        self.trimmed(feed, place)
+        if place.window.sent == after and place.mode is Mode.PUSH and not place.window.outstanding:
             self._hand_batch(feed, place, page)
         else:
             self.settle(feed, place)
@@ -212,6 +220,8 @@ class Hub:
             place.window.hand(page.upto, page.upto_id)
         if place.window.sent >= feed.tail.head:
             place.lagging = False
+        elif place.lagging:
+            self.settle(feed, place)  # while the pull was read no batch went out
 
     # ------------------------------------------------------------------------------------------------ windows
 
@@ -220,9 +230,12 @@ class Hub:
         waited = window.delivery_count
         window.extend(page.upto, page.upto_id, now=now, settings=self._delivery)
         if not waited and window.delivery_count:
-            demoted = self.windows.arm(place)
-            if demoted is not None:
-                self.demote(demoted)
+            self._arm(place)
+
+    def _arm(self, place: Place) -> None:
+        demoted = self.windows.arm(place)
+        if demoted is not None:
+            self.demote(demoted)
 
     def acked(self, place: Place) -> None:
         """The window moved up."""
@@ -234,7 +247,11 @@ class Hub:
         else:
             self.windows.disarm(place)
         feed = self._feeds.get(place.cid)
-        if feed is not None and place.lagging:
+        if feed is None:
+            return
+        if place.mode is not feed.mode and place.window.acked >= feed.tail.head:
+            self._set_mode(place, feed.mode)  # demoted, and it has caught up
+        elif place.lagging:
             self.settle(feed, place)
 
     def demote(self, place: Place) -> None:
@@ -251,14 +268,17 @@ class Hub:
     def _set_mode(self, place: Place, mode: Mode) -> None:
         self.windows.disarm(place)
         place.window.forget_deadline()
+        place.lagging = False
         feed = self._feeds.get(place.cid)
         if feed is None:
             place.mode = mode
             return
         feed.move(place, mode)
         if mode is Mode.PUSH and place.window.outstanding:
-            # Pulled and not acked: nobody waited for that ack, so the push begins after what was pulled.
-            place.window.rewind(place.window.sent_id)
+            # Pulled and not acked: nobody waited for that ack so far.
+            now = time.monotonic()
+            place.window.await_ack(now=now, settings=self._delivery)
+            self._arm(place)
         self.settle(feed, place)
 
     # ------------------------------------------------------------------------------------------------ redelivery
@@ -267,6 +287,11 @@ class Hub:
         """Hand again what was not acked by its deadline. Call several times a second."""
         now = time.monotonic()
         for place in self.windows.due(now):
+            if place.connection.buffered > self._settings.limits.buffer_bytes:
+                # What it was sent last has not left this node: more of the same would not help it.
+                place.window.await_ack(now=now, settings=self._delivery)
+                self.windows.arm(place)
+                continue
             due = place.window.redeliver(now=now, settings=self._delivery)
             if due is None:
                 self.windows.arm(place)
@@ -283,8 +308,10 @@ class Hub:
         feed = self._feeds.get(place.cid)
         after = due.after
         try:
-            while feed is not None and after < due.upto and place.window.delivery_count:
+            while feed is not None and after < due.upto:
                 page = await self._reader.page(feed, after, limit=due.upto - after, max_bytes=self._delivery.page_bytes)
+                if not self._may_redeliver(feed, place, after):
+                    return
                 place.connection.write(
                     frames.messages(
                         feed.cid,
@@ -297,10 +324,22 @@ class Hub:
                         redelivery=due.count,
                     )
                 )
+                # Where something was redacted the page reaches further: as far as the device may ack now.
+                place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
                 self._metrics.redeliveries.inc(len(page.items))
                 after = max(page.upto, after + 1)
         except PushpullError as problem:
             log.debug("redelivery of %s waits: %s", place.cid, problem.message)
+
+    def _may_redeliver(self, feed: Feed, place: Place, after: int) -> bool:
+        """Whether the place still waits for what is above `after`; what was trimmed meanwhile it is told of."""
+        if feed.held or not (place.attached and place.window.delivery_count):
+            return False
+        if after < feed.head.floor - 1:
+            self.reset(feed, place, "trimmed", LogId(f"{feed.head.floor - 1}-0"))
+            self.settle(feed, place)
+            return False
+        return place.connection.buffered <= self._settings.limits.buffer_bytes
 
     # ------------------------------------------------------------------------------------------------ resets
 
@@ -315,9 +354,10 @@ class Hub:
             frames.reset(feed.cid, reason, epoch=feed.head.epoch, pos=pos, head=feed.tail.head, floor=feed.head.floor)
         )
 
-    def trimmed(self, feed: Feed, place: Place) -> None:
-        """Tell a device that stands below the floor that something is gone for good."""
-        if place.window.sent < feed.head.floor - 1:
+    def trimmed(self, feed: Feed, place: Place, *, pulls_after: int | None = None) -> None:
+        """Tell a device that stands below the floor, or says so by its pull, that something is gone for good."""
+        stands = place.window.sent if pulls_after is None else min(pulls_after, place.window.sent)
+        if stands < feed.head.floor - 1:
             self.reset(feed, place, "trimmed", LogId(f"{feed.head.floor - 1}-0"))
 
     def detach(self, place: Place) -> None:

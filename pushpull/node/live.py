@@ -62,7 +62,7 @@ class Live:
         if change.diverged is not None:
             feed.held = True
             self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
-        if change.mentions and feed.noticed:
+        if change.mentions and feed.noticed and not feed.held:
             self._ring_mentioned(feed, change.mentions)
         if change.news:
             self._parts.hub.news(feed)
@@ -182,10 +182,10 @@ class Live:
         common = change.diverged
         assert common is not None
         if not change.new_epoch:
-            feed.set_epoch(await self._move_epoch(feed))
+            feed.set_epoch(await self._move_epoch(feed, change.epoch))
         reason = "epoch" if change.new_epoch else "diverged"
         for n, place in enumerate(feed.places):
-            if change.new_epoch or place.window.sent > seq_of(common):
+            if place.attached and (change.new_epoch or place.window.sent > seq_of(common)):
                 self._parts.hub.reset(feed, place, reason, common)
             if n % RESET_SLICE == RESET_SLICE - 1:
                 await asyncio.sleep(0)
@@ -194,11 +194,14 @@ class Live:
             self._parts.hub.settle(feed, place)
         self._parts.hub.news(feed)
 
-    async def _move_epoch(self, feed: Feed) -> str:
-        """The epoch after the divergence; asked until Redis answers, for nothing can be served before."""
+    async def _move_epoch(self, feed: Feed, before: str) -> str:
+        """The epoch after the divergence; asked until Redis answers, for nothing can be served before.
+
+        Moved from `before`, the epoch this node stood in: where another node has moved it already, it stays.
+        """
         while True:
             try:
-                epoch = await self._parts.store.log.move_epoch(feed.cid, feed.head.epoch)
+                epoch = await self._parts.store.log.move_epoch(feed.cid, before)
             except NoSuchConversation:
                 return feed.head.epoch
             except PushpullError as problem:

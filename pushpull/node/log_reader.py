@@ -49,7 +49,7 @@ class LogReader:
         self._gone = gone
         self._stale: dict[Feed, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self._cold: dict[tuple[Cid, int, int], asyncio.Task[LogRead]] = {}
+        self._cold: dict[tuple[Cid, int, int], asyncio.Task[tuple[Page, int]]] = {}
 
     def mark_stale(self, feed: Feed) -> None:
         """Read this feed's log from its last id, soon."""
@@ -58,23 +58,39 @@ class LogReader:
             self._task = asyncio.create_task(self._read_stale(), name="log-reader")
 
     async def page(self, feed: Feed, after: int, *, limit: int, max_bytes: int) -> Page:
-        """A page above `after`, from the tail or else from the log. Raises PushpullError."""
-        page = feed.tail.page(after, limit=limit, max_bytes=max_bytes) if after <= feed.tail.head else None
+        """A page above `after`, from the tail or else from the log. Raises PushpullError.
+
+        A page of the log may end above the feed's head, and starts no lower than the floor, which the feed then knows.
+        """
+        page = feed.tail.page(after, limit=limit, max_bytes=max_bytes)
         if page is not None:
             return page
-        read = await self._cold_read(feed.cid, after, limit, max_bytes)
-        return page_of(read.entries, after=after, at=read.head.last_id)
+        page, floor = await self._cold_page(feed.cid, after, limit, max_bytes)
+        feed.raise_floor(floor)
+        if page.upto < after:
+            self.mark_stale(feed)
+            raise StoreUnavailable(f"the log ends at {page.upto}, before {after}: it is being read anew")
+        return page
 
-    async def _cold_read(self, cid: Cid, after: int, limit: int, max_bytes: int) -> LogRead:
-        """One read for all who wait for the same range."""
+    async def _cold_page(self, cid: Cid, after: int, limit: int, max_bytes: int) -> tuple[Page, int]:
+        """One read, encoded once, for all who wait for the same range."""
         key = (cid, after, limit)
         task = self._cold.get(key)
         if task is None:
             self._metrics.log_reads.inc()
-            task = asyncio.create_task(self._store.read(cid, after=after, limit=limit, max_bytes=max_bytes))
+            task = asyncio.create_task(self._read_page(cid, after, limit, max_bytes))
             self._cold[key] = task
-            task.add_done_callback(lambda _: self._cold.pop(key, None))
+            task.add_done_callback(lambda done: self._forget_cold(key, done))
         return await asyncio.shield(task)
+
+    async def _read_page(self, cid: Cid, after: int, limit: int, max_bytes: int) -> tuple[Page, int]:
+        read = await self._store.read(cid, after=after, limit=limit, max_bytes=max_bytes)
+        return page_of(read.entries, after=after, at=read.head.last_id), read.head.floor
+
+    def _forget_cold(self, key: tuple[Cid, int, int], done: asyncio.Task[tuple[Page, int]]) -> None:
+        del self._cold[key]
+        if not done.cancelled():
+            done.exception()  # retrieved: those who waited may all be gone
 
     async def _read_stale(self) -> None:
         try:
@@ -113,7 +129,14 @@ class LogReader:
                 self._stale[feed] = None
                 all_read = False
             elif feed.fits(read, anchor):
-                self._changed(feed, feed.take_read(read))
+                self._hand_on(feed, read)
             else:
                 self._stale[feed] = None
         return all_read
+
+    def _hand_on(self, feed: Feed, read: LogRead) -> None:
+        try:
+            self._changed(feed, feed.take_read(read))
+        except Exception:
+            # One conversation's trouble must not silence the others; the audit comes to it again.
+            log.exception("a read could not be taken")

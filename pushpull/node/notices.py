@@ -33,12 +33,15 @@ class Notices:
         self._interval_s = settings.notify_interval_ms / 1000
         self._metrics = metrics
         self._background = background
+        self._waiting: dict[Feed, asyncio.Event] = {}  # feeds between two passes; set: the next one may not wait
 
     def ring(self, feed: Feed) -> None:
         """The feed has news for those who are notified."""
         if not feed.noticing:
             feed.noticing = True
             self._background.spawn(self._passes(feed), f"notices {feed.cid}")
+        elif feed.mentioned_all and feed in self._waiting:
+            self._waiting[feed].set()
 
     def ring_one(self, feed: Feed, place: Place, *, mentioned: bool = False) -> None:
         """Notify one place at once: it is behind as it attaches, or it was mentioned."""
@@ -54,12 +57,22 @@ class Notices:
             while owed and feed.noticed and not (feed.deleted or feed.held):
                 wait_s = feed.last_pass + self._interval_s - time.monotonic()
                 if wait_s > 0 and not feed.mentioned_all:
-                    await asyncio.sleep(wait_s)
+                    await self._wait(feed, wait_s)
                 feed.last_pass = time.monotonic()
                 skipped = await self._pass(feed)
                 owed = skipped or feed.told < feed.head.seq
         finally:
             feed.noticing = False
+
+    async def _wait(self, feed: Feed, wait_s: float) -> None:
+        """Wait for the next pass; a mention of everyone cuts it short."""
+        hurry = self._waiting[feed] = asyncio.Event()
+        try:
+            await asyncio.wait_for(hurry.wait(), wait_s)
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiting[feed]
 
     async def _pass(self, feed: Feed) -> bool:
         """Ring everyone who is behind; True when some were passed over and are still owed a notice."""
@@ -71,10 +84,12 @@ class Notices:
         places = tuple(feed.noticed)
         pause_s = self._interval_s * SPREAD / max(1, -(-len(places) // SLICE))
         skipped = False
+        generation = feed.generation
         for first in range(0, len(places), SLICE):
-            now = time.monotonic()
+            if feed.held or feed.generation != generation:
+                return True  # what was cut is of a log that is no more
             for place in places[first : first + SLICE]:
-                skipped |= self._ring_place(place, head, notice, page, inline, now)
+                skipped |= self._ring_place(place, head, notice, page, inline)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)
         return skipped
@@ -89,9 +104,9 @@ class Notices:
             feed.cid, page.after, page.upto, page.upto_id, page.items, head=head, floor=feed.head.floor
         )
 
-    def _ring_place(self, place: Place, head: int, notice: bytes, page: Page | None, inline: bytes, now: float) -> bool:
+    def _ring_place(self, place: Place, head: int, notice: bytes, page: Page | None, inline: bytes) -> bool:
         """Ring one place; True when it is owed a notice and could not take it."""
-        if place.window.sent >= head or place.notified >= head or place.mode is not Mode.NOTIFY:
+        if not place.attached or place.window.sent >= head or place.notified >= head or place.mode is not Mode.NOTIFY:
             return False
         connection = place.connection
         if connection.buffered:

@@ -55,6 +55,7 @@ class Peer:
         self._listing: Listing | None = None
         self._opening = False  # between the hello and the first page of the list; frames wait
         self._waiting: deque[str | bytes] = deque()
+        self._waiting_size = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         parts.peers.connect(self)
 
@@ -64,8 +65,9 @@ class Peer:
         """One text frame came."""
         if self._opening:
             self._waiting.append(text)
-            if len(self._waiting) > WAITING_MAX:
-                self.close(protocol.BAD_FRAME, f"{WAITING_MAX} frames before the welcome")
+            self._waiting_size += len(text)
+            if len(self._waiting) > WAITING_MAX or self._waiting_size > self._parts.settings.limits.buffer_bytes:
+                self.close(protocol.BAD_FRAME, f"over {WAITING_MAX} frames, or too large ones, before the welcome")
             return
         for decision in self.session.receive(text, time.monotonic()):
             self._carry_out(decision)

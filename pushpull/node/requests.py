@@ -84,14 +84,15 @@ class Requests:
         try:
             if after > feed.tail.head:
                 await self._require_head(feed.cid, after)
+            start = max(after, place.oldest - 1)
             page = await parts.reader.page(
-                feed, max(after, place.oldest - 1), limit=decision.limit, max_bytes=parts.settings.delivery.page_bytes
+                feed, start, limit=decision.limit, max_bytes=parts.settings.delivery.page_bytes
             )
         finally:
             place.fetching = False
         if not place.attached or feed.held:
             return
-        parts.hub.trimmed(feed, place)
+        parts.hub.trimmed(feed, place, pulls_after=start)
         parts.metrics.pulls.inc()
         self._write(
             frames.messages(

@@ -131,6 +131,11 @@ def test_a_service_that_stays_away_is_given_up_on():
         server(asked, retry_s=0.0).get_conversation("c")
 
 
+def test_an_attempt_that_used_up_all_the_time_is_followed_by_one_more():
+    asked = Asked(httpx2.ReadTimeout("slow"), ok(SENT))
+    assert server(asked, retry_s=0.0).send("c", "hi").id == "1-1"
+
+
 def test_the_waiting_time_of_the_service_is_kept(monkeypatch: pytest.MonkeyPatch):
     waited: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", waited.append)

@@ -211,14 +211,14 @@ async def test_one_device_acking_leaves_the_other_where_it_stands(service: Local
 
 
 async def test_past_max_windows_the_one_longest_without_an_ack_is_notified_instead(serve: Serve) -> None:
-    service = await serve(delivery={"max_windows": 2, "ack_wait_ms": 60_000})
+    service = await serve(delivery={"max_windows": 2, "ack_wait_ms": 60_000, "inline_max_bytes": 0})
     await service.room("room", "ann", "bob", "cid")
     devices = [await service.device(uid) for uid in ("ann", "bob", "cid")]
 
     await service.post("room", "one")
     for wire in devices:
         await wire.hear("messages", upto=1)
-    assert service.node.metrics.demotions._value.get() == 1
+    assert "pushpull_demotions_total 1.0" in (await service.anybody().get("/metrics")).text
     await service.post("room", "two")
 
     notice = await devices[0].hear("notice", cid="room")

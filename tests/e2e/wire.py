@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any, Self
 
 import orjson
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -49,15 +50,15 @@ class Wire:
             page = await self.hear("sync")
         return welcome
 
-    async def say(self, kind: str, **fields: Any) -> None:
-        """Send one frame; `from_` style names are not needed: no client frame has such a field."""
+    async def say(self, kind: str, /, **fields: Any) -> None:
+        """Send one frame of this type."""
         await self.say_text(orjson.dumps({"type": kind, **fields}).decode())
 
     async def say_text(self, text: str | bytes) -> None:
         """Send what is no frame, perhaps: text as a text frame, bytes as a binary one."""
         await self._socket.send(text)
 
-    async def hear(self, kind: str, *, within: float = HEAR_S, **fields: Any) -> Frame:
+    async def hear(self, kind: str, /, *, within: float = HEAR_S, **fields: Any) -> Frame:
         """The next frame of this type with these values; frames before it are kept for whoever asks for them."""
         for at, frame in enumerate(self._heard):
             if _fits(frame, kind, fields):
@@ -76,7 +77,7 @@ class Wire:
             self._heard.extend(passed)
         return frame
 
-    async def hears_nothing(self, kind: str, *, within: float, **fields: Any) -> None:
+    async def hears_nothing(self, kind: str, /, *, within: float, **fields: Any) -> None:
         """Fail if such a frame has come, or does within this time (s)."""
         await self._listen(within)
         assert not [frame for frame in self._heard if _fits(frame, kind, fields)]
@@ -120,13 +121,13 @@ class Wire:
 
     async def closed(self, within: float = HEAR_S) -> tuple[int, str]:
         """Wait for the close: its code and reason. Frames that came before it are kept."""
-        async with asyncio.timeout(within):
-            try:
+        with pytest.raises(ConnectionClosed) as end:
+            async with asyncio.timeout(within):
                 while True:
                     self._heard.append(await self._receive())
-            except ConnectionClosed as end:
-                assert end.rcvd is not None, "the connection was cut without a close frame"
-                return end.rcvd.code, end.rcvd.reason
+        said = end.value.rcvd
+        assert said is not None, "the connection was cut without a close frame"
+        return said.code, said.reason
 
     async def leave(self) -> None:
         await self._socket.close()
