@@ -8,6 +8,7 @@ matters for the check (order, gaps, duplicates, pulls, acks, retries); nothing h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -47,8 +48,9 @@ class Device:
         self._inspector = inspector
         self._core = Core(Inbox({}, max_queued=MAX_QUEUED), Outbox(), chance=random.random)
         self._backoff = Backoff()
-        self._wire: Wire | None = None
+        self._wire: Wire | None = None  # from the dial on
         self._dialling: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
         self._silence_s = OPEN_S
@@ -83,8 +85,9 @@ class Device:
         self._withholds_until = time.monotonic() + seconds
 
     def behave(self) -> None:
-        """Ack whatever was withheld."""
+        """Ack whatever was withheld; the network is back, so do not wait any longer before dialling."""
         self._withholds_until = 0.0
+        self._hurry.set()
         self._pump()
 
     def look(self) -> None:
@@ -110,19 +113,33 @@ class Device:
     async def _dial(self) -> None:
         while True:
             try:
-                self._heard_at, self._silence_s = time.monotonic(), OPEN_S
-                self._wire = await self._address.dial(self._make_wire, within_s=OPEN_S)
+                await self._address.dial(self._make_wire, within_s=OPEN_S)
             except LinkClosed as closed:
+                self._wire = None
                 self.trouble = str(closed)
-                await asyncio.sleep(self._backoff.next_delay_s(random.random()))
+                await self._pause()
             else:
                 return
 
+    async def _dial_later(self) -> None:
+        await self._pause()
+        await self._dial()
+
+    async def _pause(self) -> None:
+        """Wait as long as the rules for reconnecting say, or until the network is back."""
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff.next_delay_s(random.random())):
+                await self._hurry.wait()
+
     def _make_wire(self, url: str) -> Wire:
-        return Wire(url, self._token, on_open=self._greet, on_frame=self._take, on_closed=self._on_closed)
+        self._heard_at, self._silence_s = time.monotonic(), OPEN_S
+        self._wire = Wire(url, self._token, on_open=self._greet, on_frame=self._take, on_closed=self._on_closed)
+        return self._wire
 
     def _greet(self) -> None:
-        assert self._wire is not None
+        if self._wire is None:
+            return  # finished
         hello = {
             "type": "hello",
             "device": f"demo-{self.number}",
@@ -147,10 +164,6 @@ class Device:
             self._dialling = asyncio.create_task(self._dial_later())
         else:
             self.failure = self.trouble
-
-    async def _dial_later(self) -> None:
-        await asyncio.sleep(self._backoff.next_delay_s(random.random()))
-        await self._dial()
 
     # ------------------------------------------------------------------------------------------------ frames
 

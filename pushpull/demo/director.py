@@ -61,9 +61,11 @@ async def run(target: Target, plan: Plan, *, watch: Watch, stop: asyncio.Event) 
     progress = Progress(plan)
     readings = Readings(target.url, target.own)
     try:
-        async with AsyncServer(target.url, target.api_key) as server:
-            async with _conversations(server, plan, progress, watch, keep=target.own is not None):
-                return await _with_fleet(target, plan, progress, watch, readings, stop)
+        async with (
+            AsyncServer(target.url, target.api_key) as server,
+            _conversations(server, plan, progress, watch, keep=target.own is not None),
+        ):
+            return await _with_fleet(target, plan, progress, watch, readings, stop)
     finally:
         await readings.close()
 
@@ -161,7 +163,7 @@ class _Fleet:
 @asynccontextmanager
 async def _fleet(orders: Orders) -> AsyncIterator[_Fleet]:
     with tempfile.TemporaryDirectory(prefix="pushpull-demo-") as place:
-        log = Path(place) / "fleet.log"
+        log = Path("/tmp/fleet.log")
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "pushpull.demo.fleet"),

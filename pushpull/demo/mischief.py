@@ -10,7 +10,7 @@ from typing import Final
 from pushpull.demo.device import Device
 from pushpull.demo.plan import drops, withholds
 
-DROP_S: Final = (2.0, 6.0)
+DROP_S: Final = (4.0, 10.0)
 """Between two broken lines of one device; sooner in a demo too short for it."""
 WITHHOLD_S: Final = (6.0, 9.0)
 """Longer than the default ack_wait_ms (5 s), shorter than what follows it (5 + 10 s) and ends the connection."""
@@ -32,12 +32,11 @@ class Mischief:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for device in self._devices:
-            if withholds(device.number):
-                device.behave()
+            device.behave()
 
 
 async def _drop(device: Device, seconds: float) -> None:
-    shortest, longest = (min(limit, seconds * share) for limit, share in zip(DROP_S, (0.1, 0.4), strict=True))
+    shortest, longest = (min(limit, seconds * share) for limit, share in zip(DROP_S, (0.2, 0.5), strict=True))
     while True:
         await asyncio.sleep(random.uniform(shortest, longest))
         device.drop()

@@ -1,4 +1,4 @@
-"""What the two processes of a demo tell each other, a line each: `Orders` and then words one way, `Report` the other."""
+"""What the two processes of a demo tell each other, a line each: `Orders`, then words one way; `Report` the other."""
 
 from __future__ import annotations
 

@@ -32,8 +32,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     server_cpu_s: float | None
     redis_cpu_s: float | None
     fleet_cpu_s: float
-    redis_commands_per_message: float | None
-    redis_calls: dict[str, int]  # the commands called most, those inside scripts too
+    redis_commands_per_message: float | None  # all of them: also acks, reads, and what scripts call
+    redis_calls: dict[str, int]  # by command, those inside scripts too
+    xadds_per_message: float | None  # the writes of message bodies: one, however many members
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,13 +101,13 @@ def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str,
 def _cost(messages: int, fleet_cpu_s: float, before: Reading, after: Reading) -> Cost:
     commands = _difference(before.redis_commands, after.redis_commands)
     calls = {name: count - before.redis_calls.get(name, 0) for name, count in after.redis_calls.items()}
-    most = sorted(((count, name) for name, count in calls.items() if count), reverse=True)[:8]
     return Cost(
         server_cpu_s=_difference(before.server_cpu_s, after.server_cpu_s),
         redis_cpu_s=_difference(before.redis_cpu_s, after.redis_cpu_s),
         fleet_cpu_s=fleet_cpu_s,
         redis_commands_per_message=round(commands / messages, 2) if commands is not None and messages else None,
-        redis_calls={name: count for count, name in most},
+        redis_calls={name: count for name, count in sorted(calls.items()) if count},
+        xadds_per_message=round(calls["xadd"] / messages, 2) if "xadd" in calls and messages else None,
     )
 
 
@@ -125,10 +126,8 @@ def as_text(summary: Summary) -> str:
         ("shown twice", f"{hot.shown_twice + small.shown_twice:,} ({devices.suppressed:,} came twice, shown once)"),
         ("out of order", f"{hot.out_of_order + small.out_of_order:,}"),
         ("unexpected", f"{hot.unexpected + small.unexpected:,}"),
-        (
-            "sends",
-            f"{summary.refused:,} refused, {summary.unanswered:,} unanswered, {devices.repeated_sends:,} retried",
-        ),
+        ("refused", f"{summary.refused:,}"),
+        ("unanswered", f"{summary.unanswered:,} ({devices.repeated_sends:,} sent twice, stored once)"),
         ("redelivered", f"{devices.redelivered:,} messages to devices that withheld acks"),
         ("reconnects", f"{devices.reconnects:,}; all had caught up {summary.catch_up_s:.1f} s after the last send"),
         ("pulls", f"{devices.pulls:,} after {devices.notices:,} notices"),
@@ -153,6 +152,6 @@ def _cost_rows(cost: Cost) -> list[tuple[str, str]]:
     times = (("service", cost.server_cpu_s), ("redis", cost.redis_cpu_s), ("these devices", cost.fleet_cpu_s))
     rows = [("processor time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times if seconds is not None))]
     if cost.redis_commands_per_message is not None:
-        most = ", ".join(f"{name} {count:,}" for name, count in cost.redis_calls.items())
-        rows.append(("redis commands", f"{cost.redis_commands_per_message:g} a message ({most})"))
+        of_all = f"{cost.redis_commands_per_message:g} a message with all acks and reads"
+        rows.append(("redis", f"{cost.xadds_per_message or 0:g} xadd a message; commands: {of_all}"))
     return rows

@@ -121,14 +121,11 @@ class Address:
         self._port = parts.port or (443 if self._secure else 80)
         self._context = ssl.create_default_context() if self._secure else None
 
-    async def dial(self, make: Callable[[str], Wire], *, within_s: float) -> Wire:
-        """A connected wire, its upgrade under way. Raises LinkClosed."""
+    async def dial(self, make: Callable[[str], Wire], *, within_s: float) -> None:
+        """Connect the wire that `make` makes for the URL, and begin its upgrade. Raises LinkClosed."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(within_s):
-                _, wire = await loop.create_connection(
-                    lambda: make(self.url), self._host, self._port, ssl=self._context
-                )
+                await loop.create_connection(lambda: make(self.url), self._host, self._port, ssl=self._context)
         except (OSError, TimeoutError) as error:
             raise LinkClosed(LOST, f"{type(error).__name__}: {error}"[:100]) from error
-        return wire

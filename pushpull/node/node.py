@@ -18,11 +18,10 @@ from typing import Any, Final
 from pushpull.delivery import frames
 from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
-from pushpull.delivery.session import DRAINING
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import NotAMember, PushpullError, Unauthenticated
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
-from pushpull.node import history, pending
+from pushpull.node import drain, history, pending
 from pushpull.node.appender import Appender, Outcome
 from pushpull.node.audit import Audit
 from pushpull.node.background import Background
@@ -36,7 +35,7 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
-from pushpull.node.peers import Connected, Peers
+from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
@@ -119,15 +118,8 @@ class Node:
         self._background.spawn(self._pending.run(), "pending table")
 
     async def drain(self) -> None:
-        """Go away politely: tell the devices, close them one by one over `drain_s`, write what waits."""
-        self.parts.draining = True
-        seconds = self.settings.server.drain_s
-        frame = frames.drain(after_ms=0, jitter_ms=int(seconds * 1000))
-        peers = list(self.parts.peers)
-        log.info("draining %s connections over %g s", len(peers), seconds)
-        for peer in peers:
-            peer.write(frame)
-        await self._close_staggered(peers, seconds)
+        """Go away politely: let the devices go, then write what waits."""
+        await drain.close_all(self.parts)
         await self.parts.appender.finish()
         for _ in range(FLUSH_TRIES):
             if await self.parts.cursors.flush():
@@ -143,18 +135,6 @@ class Node:
             await self.store.presence.leave(self.id)
         except PushpullError as problem:
             log.debug("node stays listed until its heartbeat is old: %s", problem.message)
-
-    async def _close_staggered(self, peers: list[Connected], seconds: float) -> None:
-        """A device that heeds `drain` is gone by itself; who is left at its turn is closed."""
-        deadline = time.monotonic() + seconds
-        for n, peer in enumerate(peers):
-            wait_s = deadline - seconds * (1 - (n + 1) / len(peers)) - time.monotonic()
-            while wait_s > 0 and len(self.parts.peers.connected):
-                step = min(wait_s, 0.1)
-                await asyncio.sleep(step)
-                wait_s -= step
-            peer.close(DRAINING, "the node is going away")
-        await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------------ sessions
 

@@ -91,6 +91,10 @@ class Peer:
         self.session.close(code, reason)
         self._connection.close(code, reason)
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._connection.abort()
+
     def write(self, data: bytes) -> None:
         self._connection.write(data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -20,6 +21,9 @@ class Connected(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye, after what was written."""
+
+    def abort(self) -> None:
+        """End at once; what waits is lost."""
 
     def tick(self, now: float) -> None:
         """Do what time alone makes due."""
@@ -43,6 +47,8 @@ class Peers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.connected: set[Connected] = set()
+        self.empty = asyncio.Event()  # nobody is connected
+        self.empty.set()
         self._by_id: dict[SessionId, Connected] = {}
         self._by_user: dict[Uid, dict[SessionId, Connected]] = {}
 
@@ -60,6 +66,7 @@ class Peers:
 
     def connect(self, peer: Connected) -> None:
         self.connected.add(peer)
+        self.empty.clear()
 
     def open(self, peer: Connected) -> None:
         """`peer` is authenticated."""
@@ -70,6 +77,8 @@ class Peers:
     def drop(self, peer: Connected) -> None:
         session = peer.session
         self.connected.discard(peer)
+        if not self.connected:
+            self.empty.set()
         self._by_id.pop(session.id, None)
         sessions = self._by_user.get(session.uid)
         if sessions is not None:

@@ -148,21 +148,31 @@ async def serving(settings: Settings, redis_url: str) -> AsyncIterator[LocalServ
     node = Node(settings, store)
     authenticator = Authenticator(settings.auth)
     await node.start()
-    server = Server(http_config(settings, create_app(node, authenticator)))
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not running.done(), "the HTTP server did not start"
-        await asyncio.sleep(0.005)
+    config = http_config(settings, create_app(node, authenticator))
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
     service = LocalService(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", node)
     try:
         yield service
     finally:
         await service.close()
-        server.should_exit = True
-        await running
+        await _stop(server)
         await node.stop()
         await authenticator.aclose()
         await store.aclose()
+
+
+async def _stop(server: Server) -> None:
+    """What uvicorn's own shutdown does, without its pauses of a tenth of a second: there are hundreds of tests."""
+    for listener in server.servers:
+        listener.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    async with asyncio.timeout(5):
+        while server.server_state.connections or server.server_state.tasks:
+            await asyncio.sleep(0.002)
 
 
 class ServiceProcess:

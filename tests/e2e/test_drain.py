@@ -53,7 +53,7 @@ async def test_what_was_sent_is_there_after_a_kill(serve_process: ServeProcess, 
 
 
 async def test_no_token_stands_in_the_log(serve_process: ServeProcess, talk: Talk) -> None:
-    process = serve_process(log__level="debug", server__token_in_query="true")
+    process = serve_process(log__level="debug", server__token_in_query="true", server__drain_s=0.2)
     service = talk(process)
     await service.room("room", "bob")
     await (await service.wire("?token=a-token-in-the-address")).closed()

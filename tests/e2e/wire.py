@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from typing import Any, Self
 
@@ -52,7 +53,7 @@ class Wire:
 
     async def say(self, kind: str, /, **fields: Any) -> None:
         """Send one frame of this type."""
-        await self.say_text(orjson.dumps({"type": kind, **fields}).decode())
+        await self.say_text(json.dumps({"type": kind, **fields}))
 
     async def say_text(self, text: str | bytes) -> None:
         """Send what is no frame, perhaps: text as a text frame, bytes as a binary one."""
