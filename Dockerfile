@@ -27,7 +27,7 @@ USER pushpull
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-# Longer than server.drain_s, or the service is killed while it hands its devices over: docker run --stop-timeout 20
+# Longer than server.drain_s, or the service is killed while it hands its devices over: docker run --stop-timeout 45
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('PUSHPULL_SERVER__PORT', '8080')}/healthz\", timeout=2)"]

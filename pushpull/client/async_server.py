@@ -72,11 +72,11 @@ class AsyncServer(Backend):
         after: str | None = None
         while True:
             page = await self._run(calls.members_page(cid, after, MEMBERS_PAGE))
-            for row in page:
+            for row in page["members"]:
                 yield row
-            if len(page) < MEMBERS_PAGE:
+            after = page["next"]
+            if after is None:
                 return
-            after = page[-1]["user"]
 
     async def send(
         self,

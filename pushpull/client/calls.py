@@ -130,11 +130,8 @@ def change_members(cid: str, *, add: Iterable[Member] = (), remove: Iterable[str
     return Call("POST", _conversation(cid, "/members"), _same, body=_encoded(body))
 
 
-def members_page(cid: str, after: str | None, limit: int) -> Call[list[Json]]:
-    def rows(answer: Any) -> list[Json]:
-        return list(answer["members"])
-
-    return Call("GET", _conversation(cid, "/members"), rows, query=_given(after=after, limit=limit))
+def members_page(cid: str, after: str | None, limit: int) -> Call[Json]:
+    return Call("GET", _conversation(cid, "/members"), _same, query=_given(after=after, limit=limit))
 
 
 def message_fields(

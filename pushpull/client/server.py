@@ -72,10 +72,10 @@ class Server(Backend):
         after: str | None = None
         while True:
             page = self._run(calls.members_page(cid, after, MEMBERS_PAGE))
-            yield from page
-            if len(page) < MEMBERS_PAGE:
+            yield from page["members"]
+            after = page["next"]
+            if after is None:
                 return
-            after = page[-1]["user"]
 
     def send(
         self,

@@ -56,8 +56,11 @@ def command(target: Named, as_json: bool, **given: float) -> None:
     if plan.members < plan.connected:
         raise click.UsageError(f"--connected {plan.connected} is more than --members {plan.members}")
     named = click.get_current_context().params["url"] is not None
-    with _live(show=not as_json) as watch:
-        summary = asyncio.run(_demo(target if named else None, plan, watch))
+    try:
+        with _live(show=not as_json) as watch:
+            summary = asyncio.run(_demo(target if named else None, plan, watch))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     if as_json:
         show_json(msgspec.to_builtins(summary))
     else:

@@ -163,7 +163,7 @@ class _Fleet:
 @asynccontextmanager
 async def _fleet(orders: Orders) -> AsyncIterator[_Fleet]:
     with tempfile.TemporaryDirectory(prefix="pushpull-demo-") as place:
-        log = Path("/tmp/fleet.log")
+        log = Path(place) / "fleet.log"
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "pushpull.demo.fleet"),

@@ -108,12 +108,6 @@ class Fleet:
             if time.monotonic() - began > self._plan.patience_s:
                 break
             await asyncio.sleep(0.05)
-            if time.monotonic() - began > 1.0:
-                for d, w in zip(self._devices, self._inspector.witnesses):
-                    for c, x in w.items():
-                        if x.behind(self._inspector.logs[c]):
-                            p = d._core.held.positions.get(c)
-                            print("BEHIND", round(time.monotonic()-began,2), d.number, c[-8:], d.open, d.trouble, d._wire, x.last, self._inspector.logs[c].head, p, file=sys.stderr, flush=True)
         return time.monotonic() - began
 
     def _verdict(self, seconds: float, catch_up_s: float, cpu_s: float) -> Verdict:

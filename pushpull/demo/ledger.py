@@ -67,7 +67,7 @@ class Log:
     head: int = 0
     seen: dict[int, tuple[str, Mark]] = field(default_factory=dict)  # as the first device showed it
     open: set[Mark] = field(default_factory=set)  # on its way, not answered yet
-    _answered: dict[Mark, int] = field(default_factory=dict)
+    _answered: dict[Mark, tuple[int, str]] = field(default_factory=dict)
 
     def sending(self, mark: Mark) -> None:
         """A device begins to send."""
@@ -76,8 +76,10 @@ class Log:
     def sent(self, mark: Mark, seq: int, log_id: str) -> None:
         """The service said that it is stored. A second answer replaces the first: the log had lost it."""
         self.open.discard(mark)
-        self.stored.pop(self._answered.pop(mark, 0), None)
-        self._answered[mark] = seq
+        before, lost_id = self._answered.get(mark, (0, ""))
+        if self.stored.get(before) == lost_id:
+            del self.stored[before]
+        self._answered[mark] = (seq, log_id)
         self.stored[seq] = log_id
         self.head = max(self.head, seq)
 

@@ -29,6 +29,8 @@ from pushpull.errors import ConfigError
 
 START_S: Final = 30.0
 STOP_S: Final = 20.0
+PATIENCE_S: Final = 3.0
+"""Before the second SIGTERM, which cuts a drain short: nobody is connected any more who would notice."""
 KEPT_SECTIONS: Final = ("DELIVERY", "LIMITS", "IDEMPOTENCY", "RETENTION")
 """Settings from the environment that a demo may be asked to show; the others say where and with whom."""
 
@@ -93,7 +95,7 @@ async def _until_ready(url: str, process: asyncio.subprocess.Process, log: Path)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    for how, within_s in ((signal.SIGTERM, STOP_S), (signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
+    for how, within_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(how)

@@ -1,4 +1,4 @@
-"""The terminal view: what happens now, twice a second. `Screen` keeps the last minute; drawing it changes nothing."""
+"""The terminal view: what happens now, twice a second. `Screen` keeps the last rates; drawing changes nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from pushpull.demo.director import Progress
 from pushpull.demo.latency import Spread
 from pushpull.demo.reports import Report
 
-KEPT: Final = 60
-"""Rates remembered, two a second; older ones are dropped."""
+KEPT: Final = 20
+"""Rates remembered, two a second; older ones are dropped. A third of a narrow terminal shows so many."""
+SOONEST_S: Final = 0.4
+"""Between two rates: what is told sooner (a change of phase) would give a rate of a few milliseconds."""
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -33,9 +35,11 @@ class Screen:
     def update(self, progress: Progress, *, now: float) -> None:
         """`now` in steady seconds."""
         self._progress = progress
+        if progress.report.phase in ("connecting", "ready"):
+            return
         counts = progress.report.counts
         sent, shown = counts.sent_hot + counts.sent_small, counts.shown_hot + counts.shown_small
-        if self._before is not None and now - self._before[0] >= 0.4:
+        if self._before is not None and now - self._before[0] >= SOONEST_S:
             seconds = now - self._before[0]
             self.sent.append((sent - self._before[1]) / seconds)
             self.shown.append((shown - self._before[2]) / seconds)
@@ -57,32 +61,32 @@ class Screen:
 
     def _traffic(self, report: Report) -> RenderableType:
         counts = report.counts
-        return _table(
-            "messages",
-            ("sent", f"{counts.sent_hot:,} hot, {counts.sent_small:,} small"),
-            ("sent/s", f"{_latest(self.sent):,.0f}"),
-            ("", Text(sparkline(list(self.sent)[-24:]), style="green")),
+        rows = _rows(
+            ("sent, hot", f"{counts.sent_hot:,}"),
+            ("sent, small", f"{counts.sent_small:,}"),
             ("shown", f"{counts.shown_hot + counts.shown_small:,}"),
+            ("sent/s", f"{_latest(self.sent):,.0f}"),
             ("shown/s", f"{_latest(self.shown):,.0f}"),
-            ("", Text(sparkline(list(self.shown)[-24:]), style="green")),
-            ("hot p50 p99", _times(report.recent_hot)),
-            ("small p50 p99", _times(report.recent_small)),
+            ("hot p50/99", _times(report.recent_hot)),
+            ("small p50/99", _times(report.recent_small)),
         )
+        line = Text(sparkline(self.shown), style="green", no_wrap=True, overflow="crop")
+        return _panel("messages", Group(rows, line))
 
 
 def _check(report: Report) -> RenderableType:
     counts = report.counts
-    return _table(
-        "devices",
+    rows = _rows(
         ("connected", f"{report.connected:,}"),
         ("reconnects", f"{counts.reconnects:,}"),
         ("withhold acks", f"{report.withholding:,}"),
         ("came twice", f"{counts.suppressed:,}"),
         ("missing so far", f"{report.behind:,}"),
-        ("worst device", f"{report.worst_behind:,} behind"),
+        ("of one device", f"{report.worst_behind:,}"),
         ("shown twice", _alarm(report.twice)),
         ("out of order", _alarm(report.out_of_order)),
     )
+    return _panel("devices", rows)
 
 
 def _service(metrics: dict[str, float], report: Report) -> RenderableType:
@@ -98,7 +102,7 @@ def _service(metrics: dict[str, float], report: Report) -> RenderableType:
         )
     ]
     lag = f"{metrics.get('loop_lag_seconds', 0) * 1000:,.0f} ms"
-    return _table("service", *counted, ("loop lag", lag), ("unanswered", f"{report.unanswered:,}"))
+    return _panel("service", _rows(*counted, ("loop lag", lag), ("unanswered", f"{report.unanswered:,}")))
 
 
 def _bar(progress: Progress) -> RenderableType:
@@ -111,13 +115,17 @@ def _bar(progress: Progress) -> RenderableType:
     return row
 
 
-def _table(title: str, *rows: tuple[str, RenderableType]) -> RenderableType:
+def _panel(title: str, content: RenderableType) -> RenderableType:
+    return Panel(content, title=title, border_style="dim")
+
+
+def _rows(*rows: tuple[str, RenderableType]) -> RenderableType:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, value in rows:
         table.add_row(name, value)
-    return Panel(table, title=title, border_style="dim")
+    return table
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -133,7 +141,7 @@ def _latest(rates: Sequence[float]) -> float:
 
 
 def _times(spread: Spread) -> str:
-    return f"{spread.p50_ms:,.0f} {spread.p99_ms:,.0f} ms" if spread.count else "-"
+    return f"{spread.p50_ms:,.0f}/{spread.p99_ms:,.0f} ms" if spread.count else "-"
 
 
 def _alarm(count: int) -> Text:

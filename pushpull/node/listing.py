@@ -8,12 +8,13 @@ a row and the first live message after it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.model import Cid, LogId, Row, seq_of
+from pushpull.model import Cid, LogId, Row, seq_of, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
 from pushpull.node.parts import Parts
@@ -82,10 +83,26 @@ class Listing:
             max_backlog=self._max_backlog,
             device=self._session.device,
         )
+        await self._note_divergence(rows)
         stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
         if stale:
             await self._parts.store.conversations.forget_hint(self._session.uid, stale)
         return [(feeds[row.cid], row) for row in rows if row is not None and row.cid in feeds]
+
+    async def _note_divergence(self, rows: Sequence[Row | None]) -> None:
+        """Move the epoch of a log that this device finds to have lost its tail, unless that is known already.
+
+        It is known where the epoch, the ms at which it began, is later than the entry that the device holds.
+        """
+        for row in rows:
+            if row is None or row.reset != "diverged":
+                continue
+            held = self._positions.get(row.cid)
+            if held is not None and ts_of(held) >= int(row.head.epoch):
+                epoch = await self._parts.store.log.move_epoch(row.cid, row.head.epoch)
+                feed = self._parts.feeds.get(row.cid)
+                if feed is not None:
+                    feed.set_epoch(epoch)
 
     def _attach(self, feed: Feed, row: Row) -> tuple[Place, Feed, Row]:
         place = self._session.attach(row.cid, row.start, feed.mode, oldest=oldest_for(row.head, row.joined))

@@ -25,7 +25,7 @@ class Metrics:
         self.notices = self._counter("notices", "Notices handed to devices")
         self.pulls = self._counter("pulls", "Pages answered")
         self.log_reads = self._counter("log_reads", "Range reads sent to Redis")
-        self.demotions = self._counter("demotions", "Places demoted from push to notify: too many windows, or too slow")
+        self.demotions = self._counter("demotions", "Places demoted from push to notify: more windows than max_windows")
         self.resets = Counter(
             "pushpull_resets", "Devices told to continue elsewhere", ["reason"], registry=self.registry
         )

@@ -127,14 +127,18 @@ class Members:
         joined = await self._scores(cid, uids)
         await self._hint(cid, [uid for uid, at in zip(uids, joined, strict=True) if at is not None])
 
-    async def page(self, cid: Cid, *, after: Uid | None = None, limit: int = 100) -> list[MemberRow]:
+    async def page(
+        self, cid: Cid, *, after: Uid | None = None, joined: int | None = None, limit: int = 100
+    ) -> list[MemberRow]:
         """Members in the order they joined, then by uid; `after` is the user the page before ended with.
 
-        Raises NoSuchConversation, and Invalid when `after` is no member (any more): begin again.
+        With `joined`, the head that user joined at, the page goes on even where the user has left meanwhile.
+        Raises NoSuchConversation, and without `joined` Invalid when `after` is no member (any more).
         """
         keys = self._keys
         names = [keys.meta(cid), keys.members(cid), keys.roles(cid), keys.delivered(cid), keys.read(cid)]
-        reply = await self._wire.run(Call(MEMBERS_PAGE, names, [after or "", min(max(1, limit), CHUNK)]), again=True)
+        args: list[Arg] = [after or "", "" if joined is None else joined, min(max(1, limit), CHUNK)]
+        reply = await self._wire.run(Call(MEMBERS_PAGE, names, args), again=True)
         if codec.is_error(reply):
             raise (
                 no_such(cid)

@@ -68,7 +68,28 @@ class UidName:
         return NAME_SCHEMA
 
 
-Parameter = Whole | CidName | UidName
+@dataclass(frozen=True, slots=True)
+class MemberPlace:
+    """A place in a conversation's list of members: `next` of the page before, or the uid it ended with."""
+
+    name: str
+    about: str
+
+    def read(self, query: QueryParams) -> tuple[Uid | None, int | None]:
+        """The member the page before ended with, and the head it joined at where that is told. Raises Invalid."""
+        given = _once(self.name, query)
+        if given is None:
+            return None, None
+        joined, tilde, uid = given.partition("~")
+        if not tilde:
+            return check_uid(given), None
+        return check_uid(uid), whole(self.name, joined, 0, SEQ_MAX)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^([0-9]{1,16}~)?[A-Za-z0-9._:@-]{1,128}$"}
+
+
+Parameter = Whole | CidName | UidName | MemberPlace
 
 NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": _NAME_PATTERN}
 SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": SEQ_MAX}

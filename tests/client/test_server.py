@@ -181,9 +181,10 @@ def test_a_batch_item_without_a_body_or_with_a_strange_field_is_refused_here():
 
 def test_members_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("pushpull.client.server.MEMBERS_PAGE", 2)
-    asked = Asked(ok({"members": [{"user": "a"}, {"user": "b"}]}), ok({"members": [{"user": "c"}]}))
+    first = {"members": [{"user": "a"}, {"user": "b"}], "next": "0~b"}
+    asked = Asked(ok(first), ok({"members": [{"user": "c"}], "next": None}))
     assert [row["user"] for row in server(asked).members("c")] == ["a", "b", "c"]
-    assert asked.lines[1].endswith("?after=b&limit=2")
+    assert asked.lines[1].endswith("?after=0~b&limit=2")
 
 
 def page(after: int, upto: int, head: int) -> httpx2.Response:

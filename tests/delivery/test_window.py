@@ -1,4 +1,4 @@
-"""What is sent and not acked: deadlines, backoff, delivery counts, the bound. ack_wait 5 s, backoff 2, max_deliver 3."""
+"""What is sent and not acked. Here ack_wait is 5 s, backoff 2, max_deliver 3, max_ack_pending 10."""
 
 from __future__ import annotations
 

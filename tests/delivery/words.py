@@ -102,5 +102,5 @@ def attached(session: Session, *, sent: int = 0, cid: Cid = ROOM, now: float = 0
     return place
 
 
-def text(kind: str, **fields: Any) -> str:
+def text(kind: str, /, **fields: Any) -> str:
     return json.dumps({"type": kind, **fields})

@@ -107,6 +107,16 @@ async def test_pages_go_on_after_the_last_user(store: Store) -> None:
         await store.members.page(ROOM, after=Uid("mallory"))
 
 
+async def test_pages_go_on_where_the_last_user_stood_though_it_has_left(store: Store) -> None:
+    await send_many(store, 1)
+    await store.members.add(ROOM, [(Uid(name), Role.MEMBER) for name in ("zoe", "aaron", "mia")])
+    names = [row.user for row in await store.members.page(ROOM)]
+    for last in await store.members.page(ROOM):
+        await store.members.remove(ROOM, [last.user])
+        following = [row.user for row in await store.members.page(ROOM, after=last.user, joined=last.joined)]
+        assert following == names[names.index(last.user) + 1 :]
+
+
 async def test_joined_tells_members_from_others(store: Store) -> None:
     await send_many(store, 2)
     await store.members.add(ROOM, [(DAVE, Role.MEMBER)])

@@ -114,7 +114,7 @@ class FakeStore:
             raise NotAMember(f"{uid!r} is no member of {cid!r}")
         return members[uid]
 
-    async def page(self, cid: Cid, *, after: Uid | None, limit: int) -> list[MemberRow]:
+    async def page(self, cid: Cid, *, after: Uid | None, joined: int | None, limit: int) -> list[MemberRow]:
         members = self.find(cid).members
         listed = sorted(uid for uid in members if after is None or uid > after)[:limit]
         return [MemberRow(user=uid, role=members[uid], joined=0, delivered=0, read=0) for uid in listed]

@@ -9,12 +9,12 @@ from pushpull.errors import BadRequest
 from pushpull.web.answers import MemberAnswer, MembersAnswer, MembersChanged
 from pushpull.web.bodies import MEMBERS_BYTES, MembersBody, checked_members, checked_uids, decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
-from pushpull.web.parameters import UidName, Whole
+from pushpull.web.parameters import MemberPlace, Whole
 
 PATH = "/v1/conversations/{cid}/members"
 PAGE_DEFAULT = 100
 
-AFTER = UidName("after", "`next` of the page before")
+AFTER = MemberPlace("after", "`next` of the page before")
 LIMIT = Whole("limit", f"rows on the page, {PAGE_DEFAULT} unless said", least=1, most=1_000)
 
 
@@ -38,15 +38,17 @@ async def change_members(call: Call) -> Response:
 
 async def list_members(call: Call) -> Response:
     cid = call.cid
-    after, limit = AFTER.read(call.request.query_params), LIMIT.read(call.request.query_params)
+    (after, joined), limit = AFTER.read(call.request.query_params), LIMIT.read(call.request.query_params)
     await call.require_member(cid)
     limit = limit or PAGE_DEFAULT
-    rows = await call.node.store.members.page(cid, after=after, limit=limit)
+    rows = await call.node.store.members.page(cid, after=after, joined=joined, limit=limit)
     listed = [
         MemberAnswer(user=row.user, role=row.role.value, joined=row.joined, delivered=row.delivered, read=row.read)
         for row in rows
     ]
-    return reply(MembersAnswer(members=listed, next=listed[-1].user if len(listed) == limit else None))
+    # The place as well as the name: the page goes on there though that member may have left by then.
+    following = f"{listed[-1].joined}~{listed[-1].user}" if len(listed) == limit else None
+    return reply(MembersAnswer(members=listed, next=following))
 
 
 ENDPOINTS = (

@@ -1,0 +1,46 @@
+"""Benches to test a node's delivery on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from pushpull.node import cursor_writer, hub, live, log_reader, notices
+from tests.node.fakes import Bench, Clock
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of hub and notices, standing still at 1,000 s."""
+    clock = Clock()
+    monkeypatch.setattr(hub, "time", clock)
+    monkeypatch.setattr(notices, "time", clock)
+    monkeypatch.setattr(notices, "asyncio", clock)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (log_reader, live, cursor_writer):
+        monkeypatch.setattr(module, "RETRY_S", 0)
+
+
+@pytest.fixture
+async def make_bench(clock: Clock) -> AsyncIterator[Callable[..., Bench]]:
+    """`make_bench(limits={…}, max_ack_pending=4, …)`: a bench with these delivery settings."""
+    benches: list[Bench] = []
+
+    def make(*, limits: dict[str, Any] | None = None, **delivery: Any) -> Bench:
+        benches.append(Bench(delivery=delivery, limits=limits))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        await bench.stop()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()

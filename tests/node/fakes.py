@@ -1,0 +1,352 @@
+"""A node without Redis and without sockets: the log is a list, bells ring when a test says so, time is a number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from pushpull.delivery.place import Place
+from pushpull.delivery.session import Session
+from pushpull.errors import NoSuchConversation, PushpullError
+from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Head, LogId, Mode, SessionId, Uid, seq_of
+from pushpull.node.background import Background
+from pushpull.node.feed import Feed
+from pushpull.node.feeds import Feeds
+from pushpull.node.hub import Hub
+from pushpull.node.live import Live
+from pushpull.node.log_reader import LogReader
+from pushpull.node.metrics import Metrics
+from pushpull.node.parts import Parts
+from pushpull.node.peers import Peers
+from pushpull.settings import Delivery, Limits, Settings
+from pushpull.store.values import Bell, LogRead, ReadRequest, Verdict
+from tests.delivery.words import ROOM, Connection, entry, log_id
+
+
+async def turns(count: int = 20) -> None:
+    """Let everything that can go on go on."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def head(seq: int, **changes: Any) -> Head:
+    fields: dict[str, Any] = {
+        "epoch": "1",
+        "last_id": log_id(seq),
+        "floor": 1,
+        "count": seq,
+        "mver": 1,
+        "rev": 0,
+        "members": 2,
+        "settings": ConversationSettings(),
+    }
+    return Head(**fields | changes)
+
+
+def bell(upto: Entry, *, prev: LogId, **changes: Any) -> Bell:
+    fields: dict[str, Any] = {
+        "cid": ROOM,
+        "id": upto.id,
+        "prev": prev,
+        "epoch": "1",
+        "mver": 1,
+        "floor": 1,
+        "count": upto.seq,
+        "entry": upto,
+    }
+    return Bell(**fields | changes)
+
+
+class Clock:
+    """Stands still until it is moved on. Put in the place of a module's `time` and of its `asyncio`."""
+
+    Event = asyncio.Event
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.now + seconds, woken))
+        await woken
+
+    async def wait_for(self, work: Awaitable[Any], seconds: float) -> Any:
+        working, timer = asyncio.ensure_future(work), asyncio.ensure_future(self.sleep(seconds))
+        try:
+            done, _ = await asyncio.wait({working, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if working not in done:
+                raise TimeoutError
+            return working.result()
+        finally:
+            working.cancel()
+            timer.cancel()
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, waking who is due on the way, each at its time."""
+        end = self.now + seconds
+        await turns()
+        while due := [row for row in self._sleepers if row[0] <= end + 1e-9]:
+            row = min(due, key=lambda row: row[0])
+            self._sleepers.remove(row)
+            self.now = max(self.now, row[0])
+            if not row[1].done():
+                row[1].set_result(None)
+            await turns()
+        self.now = end
+
+
+class FakeLog:
+    """The logs of a store: what a test has put there, and trouble when it asks for some."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Cid, list[Entry]] = {ROOM: []}
+        self.meta: dict[Cid, dict[str, Any]] = {ROOM: {}}
+        self.problem: PushpullError | None = None
+        self.common: LogId = ZERO_ID
+        self.hold: asyncio.Event | None = None  # reads wait for it
+        self.reads: list[tuple[Cid, int]] = []
+        self.batches: list[int] = []
+        self.epochs: list[str] = []
+
+    def head(self, cid: Cid = ROOM) -> Head:
+        last = self.entries[cid][-1] if self.entries[cid] else None
+        return head(last.seq if last else 0, **({"last_id": last.id if last else ZERO_ID} | self.meta[cid]))
+
+    def put(self, count: int, cid: Cid = ROOM, **changes: Any) -> list[Entry]:
+        """Store `count` messages."""
+        first = self.head(cid).seq + 1
+        new = [entry(seq, **changes) for seq in range(first, first + count)]
+        self.entries.setdefault(cid, []).extend(new)
+        self.meta.setdefault(cid, {})
+        return new
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.problem is not None:
+            raise self.problem
+
+    async def heads(self, cids: Sequence[Cid]) -> list[Head | None]:
+        await self._answer()
+        return [self.head(cid) if cid in self.entries else None for cid in cids]
+
+    async def read_many(self, requests: Sequence[ReadRequest]) -> list[LogRead | PushpullError]:
+        self.batches.append(len(requests))
+        await self._answer()
+        return [self._read(request) for request in requests]
+
+    async def read(self, cid: Cid, *, after: int, limit: int, max_bytes: int) -> LogRead:
+        self.reads.append((cid, after))
+        await self._answer()
+        found = self._read(ReadRequest(cid=cid, after=after, limit=limit, max_bytes=max_bytes))
+        if isinstance(found, PushpullError):
+            raise found
+        return found
+
+    def _read(self, request: ReadRequest) -> LogRead | PushpullError:
+        cid, after = request.cid, request.after
+        if cid not in self.entries:
+            return NoSuchConversation(f"conversation {cid} does not exist")
+        state = self.head(cid)
+        if request.anchor is not None:
+            verdict = self._verdict(cid, request.anchor, state)
+            if verdict is Verdict.DIVERGED:
+                return LogRead(state, (), verdict, self.common)
+        else:
+            verdict = Verdict.SAME
+        there = [each for each in self.entries[cid] if each.seq > after and each.seq >= state.floor]
+        return LogRead(state, tuple(there[: request.limit]), verdict, more=len(there) > request.limit)
+
+    def _verdict(self, cid: Cid, anchor: LogId, state: Head) -> Verdict:
+        at = seq_of(anchor)
+        if at < state.floor - 1:
+            return Verdict.TRIMMED
+        known = {each.seq: each.id for each in self.entries[cid]}
+        same = at == 0 or known.get(at) == anchor or (at == state.floor - 1 and at not in known)
+        return Verdict.SAME if same else Verdict.DIVERGED
+
+    async def move_epoch(self, cid: Cid, expected: str) -> str:
+        await self._answer()
+        self.epochs.append(expected)
+        if self.head(cid).epoch == expected:
+            self.meta[cid]["epoch"] = str(int(expected) + 1)
+        return self.head(cid).epoch
+
+
+class FakeMembers:
+    """Everyone is a member but those who are named as gone."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.problem: PushpullError | None = None
+        self.asked: list[list[Uid]] = []
+
+    async def joined(self, cid: Cid, users: Sequence[Uid]) -> list[int | None]:
+        self.asked.append(list(users))
+        await asyncio.sleep(0)
+        if self.problem is not None:
+            raise self.problem
+        return [None if uid in self.gone else 0 for uid in users]
+
+
+class Board:
+    """Where bells are subscribed to: confirms at once, or when a test says so."""
+
+    def __init__(self) -> None:
+        self.feeds: Feeds | None = None
+        self.silent = False
+        self.subscribed: list[Cid] = []
+        self.unsubscribed: list[Cid] = []
+
+    async def subscribe(self, cids: Sequence[Cid]) -> None:
+        self.subscribed += cids
+        for cid in cids:
+            if self.feeds is not None and not self.silent:
+                asyncio.get_running_loop().call_soon(self.feeds.confirmed, cid)
+
+    async def unsubscribe(self, cids: Sequence[Cid]) -> None:
+        self.unsubscribed += cids
+
+
+class FakePeer:
+    """A connected device as the node reaches it."""
+
+    def __init__(self, session: Session, hub: Hub) -> None:
+        self.session = session
+        self.connection: Connection = session.connection  # type: ignore[assignment]
+        self._hub = hub
+        self.joins: list[Cid] = []
+        self.list_checks = 0
+        self.left: list[tuple[Cid, str]] = []
+        self.revoked: list[float] = []
+        self.problem: PushpullError | None = None
+
+    def write(self, data: bytes) -> None:
+        self.connection.write(data)
+
+    def close(self, code: int, reason: str) -> None:
+        self.connection.close(code, reason)
+
+    def tick(self, now: float) -> None: ...
+
+    async def join(self, cid: Cid) -> None:
+        self.joins.append(cid)
+        if self.problem is not None:
+            raise self.problem
+
+    async def check_list(self) -> None:
+        self.list_checks += 1
+        if self.problem is not None:
+            raise self.problem
+
+    def leave(self, cid: Cid, change: str) -> None:
+        self.left.append((cid, change))
+        place = self.session.detach(cid)
+        if place is not None:
+            self._hub.detach(place)
+
+    def revoked_before(self, ts: float) -> None:
+        self.revoked.append(ts)
+
+
+class Bench:
+    """The parts of a node that deliver, over a FakeLog. `places[n]` is the n-th device's, `said[n]` its connection."""
+
+    def __init__(self, *, delivery: Mapping[str, Any] | None = None, limits: Mapping[str, Any] | None = None) -> None:
+        self.settings = Settings(delivery=Delivery(**(delivery or {})), limits=Limits(**(limits or {})))
+        self.log, self.members, self.board = FakeLog(), FakeMembers(), Board()
+        self.metrics, self.background = Metrics(), Background()
+        self.forgotten: list[Uid] = []
+        self.reader = LogReader(
+            self.log,
+            self.metrics,
+            changed=lambda feed, change: self.live.changed(feed, change),
+            gone=lambda feed: self.live.gone(feed),
+        )
+        self.feeds = Feeds(self.log, self.board, self.settings.delivery, self.reader.mark_stale)
+        self.board.feeds = self.feeds
+        self.hub = Hub(self.settings, self.metrics, feeds=self.feeds, reader=self.reader, background=self.background)
+        self.peers = Peers(100)
+        parts: Any = SimpleNamespace(
+            feeds=self.feeds,
+            reader=self.reader,
+            hub=self.hub,
+            background=self.background,
+            peers=self.peers,
+            metrics=self.metrics,
+            settings=self.settings,
+            store=SimpleNamespace(log=self.log, members=self.members),
+            revocations=SimpleNamespace(forget=self.forgotten.append),
+        )
+        self.parts: Parts = parts
+        self.live = Live(parts)
+        self.places: list[Place] = []
+        self.said: list[Connection] = []
+
+    async def open(self, cid: Cid = ROOM) -> Feed:
+        return (await self.feeds.open([cid]))[cid]
+
+    def peer(self, uid: str = "") -> FakePeer:
+        """A device that has said hello."""
+        n = len(self.peers.connected)
+        session = Session(SessionId(f"s{n}"), Connection(), settings=self.settings, now=0.0)
+        session.receive(f'{{"type":"hello","device":"d{n}"}}', 0.0)
+        session.opened(Uid(uid or f"u{n}"), expires_at=None)
+        peer = FakePeer(session, self.hub)
+        self.peers.connect(peer)
+        self.peers.open(peer)
+        return peer
+
+    def attach(self, feed: Feed, *, at: int | None = None, mode: Mode | None = None, uid: str = "") -> Place:
+        """A device that stands at `at`, or at the head."""
+        start = feed.tail.head if at is None else at
+        session = self.peer(uid).session
+        place = session.attach(feed.cid, log_id(start), mode or feed.mode)
+        feed.add(place)
+        self.places.append(place)
+        self.said.append(session.connection)  # type: ignore[arg-type]
+        return place
+
+    def ring(self, entries: Sequence[Entry], feed: Feed) -> None:
+        """The bells of these entries, which are in the log already."""
+        for each in entries:
+            state = self.log.head(feed.cid)
+            known = {at.seq: at.id for at in self.log.entries[feed.cid]}
+            prev = known.get(each.seq - 1, ZERO_ID if each.seq == 1 else LogId(""))
+            self.live.rung(
+                bell(
+                    each,
+                    prev=prev,
+                    cid=feed.cid,
+                    floor=state.floor,
+                    mver=state.mver,
+                    epoch=state.epoch,
+                )
+            )
+
+    def say(self, feed: Feed, count: int = 1, **changes: Any) -> list[Entry]:
+        """Store `count` messages and ring their bells."""
+        new = self.log.put(count, feed.cid, **changes)
+        self.ring(new, feed)
+        return new
+
+    def ack(self, place: Place, seq: int, *, now: float = 0.0) -> None:
+        """The device acks up to `seq`."""
+        if place.window.ack(seq, now=now, settings=self.settings.delivery):
+            self.hub.acked(place)
+
+    async def stop(self) -> None:
+        await self.background.stop()
