@@ -258,6 +258,16 @@ def test_the_cost_is_what_grew_between_the_two_readings() -> None:
     assert "everything arrived, once, in order" in as_text(summary)
 
 
+def test_counts_of_a_redis_that_was_restarted_meanwhile_are_not_compared() -> None:
+    before = Reading(redis_run="first", server_cpu_s=1.0, redis_commands=5000)
+    after = Reading(redis_run="second", server_cpu_s=2.0, redis_commands=100)
+
+    cost = summarize(PLAN, Counts(sent_hot=10), verdict(), before, after).cost
+
+    assert cost.server_cpu_s == 1.0
+    assert cost.redis_commands_per_message is None
+
+
 def test_of_a_service_elsewhere_nothing_is_claimed_about_its_cost() -> None:
     summary = summarize(PLAN, Counts(sent_hot=10), verdict(), Reading(), Reading())
 
@@ -386,8 +396,17 @@ async def test_a_demo_on_a_named_service_leaves_no_conversation_behind(environ: 
 
         assert summary["ok"]
         assert summary["cost"]["server_cpu_s"] is None
-        keys = await asyncio.to_thread(_keys_left, own.redis_socket)
-        assert keys == ""
+        assert await asyncio.to_thread(_keys_left, own.redis_socket) == ""
+
+        environ["PUSHPULL_AUTH__JWT_SECRET"] = "not-the-secret-of-that-service--"
+        demo = started(environ, *flags)
+        _, errors = await asyncio.to_thread(demo.communicate, timeout=60)
+
+        assert demo.returncode == 1
+        assert (
+            errors == "error: the demo's devices ended: 0 of 20 devices could connect: closed with 4401 token_invalid\n"
+        )
+        assert await asyncio.to_thread(_keys_left, own.redis_socket) == ""
 
 
 def _keys_left(socket_path: Path) -> str:

@@ -1,9 +1,8 @@
 """`pushpull serve`: the service, with a Redis of its own where none is named.
 
 Theory of operation. Three phases on one event loop: start the embedded Redis, serve, stop the embedded Redis. Only the
-middle one is the server's; it takes SIGTERM and SIGINT for itself, drains and returns. uvicorn raises the signal it
-caught once more when it is done, so the handlers here must outlive it: with the default ones the process would end
-there, before Redis was stopped.
+middle one is the server's; from listening on it takes SIGTERM and SIGINT for itself, drains and returns. Before and
+after, a signal cancels the phase that runs, and Redis is stopped all the same.
 """
 
 from __future__ import annotations
@@ -59,15 +58,13 @@ def command(config_file: str | None, **given: Any) -> None:
 
 def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, config_file: str | None) -> None:
     embedded: EmbeddedRedis | None = None
-    with _signals(runner.get_loop(), settings.server.drain_s) as phase, contextlib.suppress(asyncio.CancelledError):
+    with _signals(runner.get_loop()) as phase, contextlib.suppress(asyncio.CancelledError):
         if not settings.redis.url:
             appendfsync: AppendFsync = "always" if settings.redis.durability == "fsync" else "everysec"
             embedded = runner.run(phase.of(EmbeddedRedis.start(settings.server.data_dir, appendfsync=appendfsync)))
         try:
             settings, origins = with_local_keys(settings, origins, make=True)
-            runner.run(phase.of(_serve(settings, origins, config_file, embedded), graceful=True))
-        except SystemExit as ended:  # uvicorn's way to say that it could not start; it has logged why
-            raise click.exceptions.Exit(1 if ended.code else 0) from None
+            runner.run(phase.of(_serve(settings, origins, config_file, embedded)))
         finally:
             if embedded is not None:
                 runner.run(embedded.stop())
@@ -91,32 +88,28 @@ async def _serve(settings: Settings, origins: Origins, config_file: str | None, 
 
 
 class _Phase:
-    """What a signal does now: cancel the running phase at once, or after its grace where it ends itself in order."""
+    """The phase that runs, and the signal that cancels it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, grace_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._grace_s = grace_s
         self._task: asyncio.Task[Any] | None = None
-        self._graceful = False
 
-    async def of(self, work: Coroutine[Any, Any, T], *, graceful: bool = False) -> T:
-        self._task, self._graceful = asyncio.current_task(), graceful
+    async def of(self, work: Coroutine[Any, Any, T]) -> T:
+        self._task = asyncio.current_task()
         try:
             return await work
         finally:
             self._task = None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        task, grace_s = self._task, self._grace_s if self._graceful else 0.0
-        self._graceful = False  # the second signal is meant
-        if task is not None:
+        if self._task is not None:
             # Through the loop's wakeup: what a signal handler schedules directly may lie there until other work comes.
-            self._loop.call_soon_threadsafe(lambda: self._loop.call_later(grace_s, task.cancel))
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
 
 @contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, drain_s: float) -> Iterator[_Phase]:
-    phase = _Phase(loop, grace_s=drain_s + 5)
+def _signals(loop: asyncio.AbstractEventLoop) -> Iterator[_Phase]:
+    phase = _Phase(loop)
     before = {number: signal.signal(number, phase.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield phase

@@ -25,6 +25,7 @@ class Reading:
 
     metrics: dict[str, float] = field(default_factory=dict)
     server_cpu_s: float | None = None
+    redis_run: str | None = None  # another one: it was restarted, and its counts began anew
     redis_cpu_s: float | None = None
     redis_commands: int | None = None
     redis_calls: dict[str, int] = field(default_factory=dict)  # by command, those inside scripts too
@@ -63,6 +64,7 @@ class Readings:
         return Reading(
             metrics,
             server_cpu_s=cpu_seconds(self._own.pid),
+            redis_run=info_field(info, "run_id"),
             redis_cpu_s=float(user) + float(system) if user and system else None,
             redis_commands=int(commands) if commands else None,
             redis_calls=calls_in(info),

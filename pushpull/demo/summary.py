@@ -99,6 +99,9 @@ def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str,
 
 
 def _cost(messages: int, fleet_cpu_s: float, before: Reading, after: Reading) -> Cost:
+    if before.redis_run != after.redis_run:
+        before = Reading(server_cpu_s=before.server_cpu_s)
+        after = Reading(server_cpu_s=after.server_cpu_s)
     commands = _difference(before.redis_commands, after.redis_commands)
     calls = {name: count - before.redis_calls.get(name, 0) for name, count in after.redis_calls.items()}
     return Cost(

@@ -101,9 +101,7 @@ async def still_works(service: LocalService, bob: Wire) -> None:
 
 
 @pytest.mark.parametrize(("text", "code", "named"), NOT_FRAMES, ids=range(len(NOT_FRAMES)))
-async def test_what_is_no_frame_is_answered(
-    service: LocalService, bob: Wire, text: str, code: str, named: str
-) -> None:
+async def test_what_is_no_frame_is_answered(service: LocalService, bob: Wire, text: str, code: str, named: str) -> None:
     await bob.say_text(text)
 
     assert named in await bob.error(code)
@@ -163,9 +161,7 @@ async def test_a_conversation_may_be_called_proto(service: LocalService) -> None
     [{"body": "another"}, {"kind": "note"}, {"mentions": ["alice"]}, {"ref": 1}],
     ids=["body", "kind", "mentions", "ref"],
 )
-async def test_a_cmid_with_other_content_is_a_conflict(
-    service: LocalService, bob: Wire, other: dict[str, Any]
-) -> None:
+async def test_a_cmid_with_other_content_is_a_conflict(service: LocalService, bob: Wire, other: dict[str, Any]) -> None:
     message = {"cid": "room", "cmid": "c", "body": "one"}
     await bob.say("send", **message)
     await bob.hear("sent")

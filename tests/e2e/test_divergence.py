@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -20,14 +20,14 @@ HOUR_AGO_MS = 1_700_000_000_000  # long before now is all that matters: within s
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(redis_url, decode_responses=True)
+async def redis(redis_url: str) -> AsyncIterator[Any]:
+    client: Any = Redis.from_url(redis_url, decode_responses=True)
     yield client
     await client.aclose()
 
 
 @pytest.fixture
-async def room(service: LocalService, redis: Redis) -> str:
+async def room(service: LocalService, redis: Any) -> str:
     """Six messages of long ago and four of now."""
     await service.room("room", "alice", "bob", "carol")
     for seq in range(1, 7):
@@ -38,7 +38,7 @@ async def room(service: LocalService, redis: Redis) -> str:
     return "room"
 
 
-async def lose_tail(redis: Redis) -> str:
+async def lose_tail(redis: Any) -> str:
     """As a replica that never got the last four: messages, counters, cursors. Returns the last id that is left."""
     entries = await redis.xrange(LOG, "-", "6")
     kept = entries[-1][0]
@@ -54,7 +54,7 @@ async def lose_tail(redis: Redis) -> str:
 
 
 async def test_connected_devices_hear_reset_before_anything_of_the_new_log(
-    service: LocalService, room: str, redis: Redis
+    service: LocalService, room: str, redis: Any
 ) -> None:
     epoch = (await service.row("bob", "room"))["epoch"]
     bob, carol = await service.device("bob"), await service.device("carol")
@@ -72,7 +72,7 @@ async def test_connected_devices_hear_reset_before_anything_of_the_new_log(
 
 
 async def test_devices_that_stand_below_what_was_lost_hear_no_reset(
-    service: LocalService, room: str, redis: Redis
+    service: LocalService, room: str, redis: Any
 ) -> None:
     standing = (await redis.xrange(LOG, "3", "3"))[0][0]
     await service.server.put("/v1/conversations/room", json={"settings": {"mode": "notify"}})
@@ -88,7 +88,7 @@ async def test_devices_that_stand_below_what_was_lost_hear_no_reset(
 
 
 async def test_a_device_that_comes_back_with_a_position_in_the_lost_tail_is_reset(
-    service: LocalService, room: str, redis: Redis
+    service: LocalService, room: str, redis: Any
 ) -> None:
     position = (await redis.xrange(LOG, "9", "9"))[0][0]
     kept = await lose_tail(redis)
@@ -104,7 +104,7 @@ async def test_a_device_that_comes_back_with_a_position_in_the_lost_tail_is_rese
 
 
 async def test_a_position_past_the_head_is_reset_even_if_nothing_was_sent_since(
-    service: LocalService, room: str, redis: Redis
+    service: LocalService, room: str, redis: Any
 ) -> None:
     position = (await redis.xrange(LOG, "10", "10"))[0][0]
     kept = await lose_tail(redis)
@@ -115,7 +115,7 @@ async def test_a_position_past_the_head_is_reset_even_if_nothing_was_sent_since(
 
 
 async def test_an_ack_of_the_lost_tail_does_not_count_for_its_successor(
-    service: LocalService, room: str, redis: Redis
+    service: LocalService, room: str, redis: Any
 ) -> None:
     bob = await service.device("bob")
     await bob.collect("room", 10, ack=False)
@@ -129,7 +129,7 @@ async def test_an_ack_of_the_lost_tail_does_not_count_for_its_successor(
     assert (await service.row("bob", "room"))["delivered"] <= 6
 
 
-async def test_another_log_under_the_same_name_is_another_epoch(service: LocalService, redis: Redis) -> None:
+async def test_another_log_under_the_same_name_is_another_epoch(service: LocalService, redis: Any) -> None:
     await service.room("room", "bob")
     await service.post_many("room", range(1, 6))
     bob = await service.device("bob")
@@ -206,7 +206,8 @@ async def test_a_redis_restored_from_an_older_copy_leaves_every_device_with_the_
     await service.post_many("room", range(6, 11))
     held: dict[int, object] = {}
     resets = []
-    async with connect(service.url, token=token_of("bob"), device="d") as chat, aclosing(chat.events()) as events:
+    async with connect(service.url, token=token_of("bob"), device="d") as chat:
+        events = chat.events()
 
         async def listen_until(body: object) -> None:
             async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""Redis is stopped, hangs, or refuses writes: senders are told, nothing is stored twice, and it all goes on afterwards."""
+"""Redis is stopped, hangs, or refuses writes: senders are told, nothing is stored twice, and afterwards all goes on."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
-"""The promise as a whole: 10,000 messages to 50 conversations and 500 connected devices, while the service and Redis are
-restarted and killed in the middle. Each device ends with exactly the messages sent, in order, none twice."""
+"""The promise as a whole: 10,000 messages to 50 conversations and 500 connected devices, while the service and Redis
+are restarted and killed in the middle. Each device ends with exactly the messages sent, in order, none twice."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
 from pushpull.client import AsyncServer, Chat, Message, Reset, connect
 from pushpull.model import seq_of
 from tests.e2e.conftest import ServeProcess
-from tests.e2e.service import API_KEY, token_of
+from tests.e2e.service import API_KEY, ServiceProcess, token_of
 from tests.servers import RedisServer
 
 SENDS = 10_000
@@ -37,7 +37,6 @@ class Device:
     cids: list[str]
     held: dict[str, list[Message]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    resets: int = 0
     sent: int = 0
 
     async def live(self, url: str, finished: asyncio.Event) -> None:
@@ -55,14 +54,12 @@ class Device:
                 self.sent += 1
 
     async def _listen(self, chat: Chat) -> None:
-        async with aclosing(chat.events()) as events:
-            async for event in events:
-                if isinstance(event, Message):
-                    self._keep(event)
-                elif isinstance(event, Reset):
-                    self.resets += 1
-                    held = self.held.setdefault(event.cid, [])
-                    held[:] = [message for message in held if message.seq <= seq_of(event.pos)]
+        async for event in chat.events():
+            if isinstance(event, Message):
+                self._keep(event)
+            elif isinstance(event, Reset):
+                held = self.held.setdefault(event.cid, [])
+                held[:] = [message for message in held if message.seq <= seq_of(event.pos)]
 
     def _keep(self, message: Message) -> None:
         held = self.held.setdefault(message.cid, [])
@@ -88,11 +85,19 @@ async def mischief(devices: list[Device], steps: list[Callable[[], object]]) -> 
         await asyncio.to_thread(step)
 
 
+def restart(service: ServiceProcess) -> None:
+    assert service.stop() == 0
+    service.start()
+
+
+def crash(server: ServiceProcess | RedisServer) -> None:
+    server.kill()
+    server.start()
+
+
 async def until_all_hold(devices: list[Device], logs: dict[str, list[Message]]) -> None:
     def behind() -> int:
-        return sum(
-            len(device.held.get(cid, ())) < len(logs[cid]) for device in devices for cid in device.cids
-        )
+        return sum(len(device.held.get(cid, ())) < len(logs[cid]) for device in devices for cid in device.cids)
 
     while behind():
         await asyncio.sleep(0.05)
@@ -117,18 +122,14 @@ async def test_every_device_ends_with_exactly_the_messages_sent(
         living = [tasks.create_task(device.live(service.url, finished)) for device in devices]
 
         await mischief(
-            devices,
-            [
-                lambda: (service.stop(), service.start()),
-                redis.restart,
-                lambda: (service.kill(), service.start()),
-                lambda: (redis.kill(), redis.start()),
-            ],
+            devices, [partial(restart, service), redis.restart, partial(crash, service), partial(crash, redis)]
         )
 
         while sum(device.sent for device in devices) < SENDS:
             await asyncio.sleep(0.05)
-        logs = {cid: [message async for message in server.messages(cid)] for cid in {c for d in devices for c in d.cids}}
+        logs = {
+            cid: [message async for message in server.messages(cid)] for cid in {c for d in devices for c in d.cids}
+        }
         await until_all_hold(devices, logs)
         finished.set()
         await asyncio.wait(living)

@@ -75,7 +75,7 @@ async def test_revoked_tokens_end_their_sessions_and_are_refused(service: LocalS
         ("", "token_invalid"),
         ("garbage", "token_invalid"),
         (jwt.encode({"sub": "bob"}, "another-secret-of-at-least-32-bytes", "HS256"), "token_invalid"),
-        (jwt.encode({"sub": "bob"}, None, "none"), "token_invalid"),
+        (jwt.encode({"sub": "bob"}, "", "none"), "token_invalid"),
         (token_of("bob", sub=None), "token_invalid"),
         (token_of("bob with blanks"), "token_invalid"),
         (token_of("bob", exp=1_700_000_000), "token_expired"),

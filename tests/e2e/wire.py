@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from typing import Any, Self
@@ -123,9 +124,7 @@ class Wire:
     async def closed(self, within: float = HEAR_S) -> tuple[int, str]:
         """Wait for the close: its code and reason. Frames that came before it are kept."""
         with pytest.raises(ConnectionClosed) as end:
-            async with asyncio.timeout(within):
-                while True:
-                    self._heard.append(await self._receive())
+            await self._receive_for(within)
         said = end.value.rcvd
         assert said is not None, "the connection was cut without a close frame"
         return said.code, said.reason
@@ -138,12 +137,13 @@ class Wire:
         self._socket.transport.abort()
 
     async def _listen(self, within: float) -> None:
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    self._heard.append(await self._receive())
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            await self._receive_for(within)
+
+    async def _receive_for(self, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            while True:
+                self._heard.append(await self._receive())
 
     async def _receive(self) -> Frame:
         text = await self._socket.recv()

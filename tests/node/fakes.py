@@ -126,10 +126,11 @@ class FakeLog:
 
     def put(self, count: int, cid: Cid = ROOM, **changes: Any) -> list[Entry]:
         """Store `count` messages."""
+        there = self.entries.setdefault(cid, [])
+        self.meta.setdefault(cid, {})
         first = self.head(cid).seq + 1
         new = [entry(seq, **changes) for seq in range(first, first + count)]
-        self.entries.setdefault(cid, []).extend(new)
-        self.meta.setdefault(cid, {})
+        there.extend(new)
         return new
 
     async def _answer(self) -> None:
