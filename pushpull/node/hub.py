@@ -18,9 +18,8 @@ from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
-from pushpull.delivery.session import NO_ANSWER, OVERLOADED
+from pushpull.delivery.session import OVERLOADED
 from pushpull.delivery.tail import Page
-from pushpull.delivery.window import EXHAUSTED, Redelivery
 from pushpull.errors import PushpullError
 from pushpull.model import LogId, Mode, ts_of
 from pushpull.node.background import Background
@@ -29,6 +28,7 @@ from pushpull.node.feeds import Feeds
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.notices import Notices
+from pushpull.node.redeliveries import Redeliveries
 from pushpull.node.windows import Windows
 from pushpull.settings import Settings
 
@@ -51,7 +51,15 @@ class Hub:
         self.windows = Windows(settings.delivery.max_windows)
         self._full: dict[Place, None] = {}  # lagging, and no ack is to come; bounded by the places
         self.notices = Notices(settings.delivery, metrics, background)
-        self.redelivered: Callable[[Place, Redelivery], None] = lambda place, due: None
+        self.redeliveries = Redeliveries(
+            settings,
+            metrics,
+            windows=self.windows,
+            feeds=feeds,
+            reader=reader,
+            background=background,
+            trimmed=self._start_at_the_floor,
+        )
         self.settled_window: Callable[[Place], None] = lambda place: None  # acked after a redelivery
 
     # ------------------------------------------------------------------------------------------------ live
@@ -281,66 +289,6 @@ class Hub:
             self._arm(place)
         self.settle(feed, place)
 
-    # ------------------------------------------------------------------------------------------------ redelivery
-
-    def redeliver_due(self) -> None:
-        """Hand again what was not acked by its deadline. Call several times a second."""
-        now = time.monotonic()
-        for place in self.windows.due(now):
-            if place.connection.buffered > self._settings.limits.buffer_bytes:
-                # What it was sent last has not left this node: more of the same would not help it.
-                place.window.await_ack(now=now, settings=self._delivery)
-                self.windows.arm(place)
-                continue
-            due = place.window.redeliver(now=now, settings=self._delivery)
-            if due is None:
-                self.windows.arm(place)
-            elif due is EXHAUSTED:
-                self.windows.disarm(place)
-                self._metrics.exhausted.inc()
-                place.connection.close(NO_ANSWER, f"no ack after {self._delivery.max_deliver} deliveries")
-            elif isinstance(due, Redelivery):
-                self.windows.arm_again(place)
-                self.redelivered(place, due)
-                self._background.spawn(self._redeliver(place, due), f"redelivery {place.cid}")
-
-    async def _redeliver(self, place: Place, due: Redelivery) -> None:
-        feed = self._feeds.get(place.cid)
-        after = due.after
-        try:
-            while feed is not None and after < due.upto:
-                page = await self._reader.page(feed, after, limit=due.upto - after, max_bytes=self._delivery.page_bytes)
-                if not self._may_redeliver(feed, place, after):
-                    return
-                place.connection.write(
-                    frames.messages(
-                        feed.cid,
-                        page.after,
-                        page.upto,
-                        page.upto_id,
-                        page.items,
-                        head=feed.tail.head,
-                        floor=feed.head.floor,
-                        redelivery=due.count,
-                    )
-                )
-                # Where something was redacted the page reaches further: as far as the device may ack now.
-                place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
-                self._metrics.redeliveries.inc(len(page.items))
-                after = max(page.upto, after + 1)
-        except PushpullError as problem:
-            log.debug("redelivery of %s waits: %s", place.cid, problem.message)
-
-    def _may_redeliver(self, feed: Feed, place: Place, after: int) -> bool:
-        """Whether the place still waits for what is above `after`; what was trimmed meanwhile it is told of."""
-        if feed.held or not (place.attached and place.window.delivery_count):
-            return False
-        if after < feed.head.floor - 1:
-            self.reset(feed, place, "trimmed", LogId(f"{feed.head.floor - 1}-0"))
-            self.settle(feed, place)
-            return False
-        return place.connection.buffered <= self._settings.limits.buffer_bytes
-
     # ------------------------------------------------------------------------------------------------ resets
 
     def reset(self, feed: Feed, place: Place, reason: str, pos: LogId) -> None:
@@ -358,7 +306,14 @@ class Hub:
         """Tell a device that stands below the floor, or says so by its pull, that something is gone for good."""
         stands = place.window.sent if pulls_after is None else min(pulls_after, place.window.sent)
         if stands < feed.head.floor - 1:
-            self.reset(feed, place, "trimmed", LogId(f"{feed.head.floor - 1}-0"))
+            self._reset_to_floor(feed, place)
+
+    def _reset_to_floor(self, feed: Feed, place: Place) -> None:
+        self.reset(feed, place, "trimmed", LogId(f"{feed.head.floor - 1}-0"))
+
+    def _start_at_the_floor(self, feed: Feed, place: Place) -> None:
+        self._reset_to_floor(feed, place)
+        self.settle(feed, place)
 
     def detach(self, place: Place) -> None:
         self.windows.disarm(place)

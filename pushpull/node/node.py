@@ -98,7 +98,7 @@ class Node:
         self._live = Live(self.parts)
         self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale)
         self._pending = PendingTable(store)
-        self.parts.hub.redelivered = self._note_redelivery
+        self.parts.hub.redeliveries.note = self._note_redelivery
         self.parts.hub.settled_window = self._pending.drop
 
     # ------------------------------------------------------------------------------------------------ life
@@ -108,7 +108,7 @@ class Node:
         await self._doorbell.start(self.id)
         await self._beat()
         repeat = self._background.repeat
-        repeat(self.parts.hub.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
+        repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._beat, every_s=BEAT_S, name="heartbeat")

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from pushpull.node import cursor_writer, hub, live, log_reader, notices
+from pushpull.node import cursor_writer, hub, live, log_reader, notices, redeliveries
 from tests.node.fakes import Bench, Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time of hub and notices, standing still at 1,000 s."""
+    """The time of fan-out, redelivery and notices, standing still at 1,000 s."""
     clock = Clock()
-    monkeypatch.setattr(hub, "time", clock)
-    monkeypatch.setattr(notices, "time", clock)
+    for module in (hub, redeliveries, notices):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(notices, "asyncio", clock)
     return clock
 

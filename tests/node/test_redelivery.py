@@ -35,7 +35,7 @@ async def outstanding(bench: Bench, count: int = 3) -> tuple[Feed, Place]:
 
 
 async def due(bench: Bench) -> None:
-    bench.hub.redeliver_due()
+    bench.hub.redeliveries.redeliver_due()
     await turns()
 
 
@@ -87,7 +87,7 @@ async def test_an_ack_ends_it(bench: Bench, clock: Clock) -> None:
 async def test_each_redelivery_is_told_and_so_is_the_ack_after_it(bench: Bench, clock: Clock) -> None:
     _, place = await outstanding(bench)
     noted: list[object] = []
-    bench.hub.redelivered = lambda place, due: noted.append((place, due))
+    bench.hub.redeliveries.note = lambda place, due: noted.append((place, due))
     bench.hub.settled_window = noted.append
     clock.now += 5.0
     await due(bench)

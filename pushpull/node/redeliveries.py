@@ -1,0 +1,117 @@
+"""What is not acknowledged by its deadline goes out again: the same range, later and later, then the connection ends.
+
+The range is read like any page, from the tail or the log. What a device has not been able to take, because its bytes
+are still here, is not sent a second time: a slow device is not a dead one, `stall_s` tells them apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from pushpull.delivery import frames
+from pushpull.delivery.place import Place
+from pushpull.delivery.session import NO_ANSWER
+from pushpull.delivery.tail import Page
+from pushpull.delivery.window import EXHAUSTED, Redelivery
+from pushpull.errors import PushpullError
+from pushpull.node.background import Background
+from pushpull.node.feed import Feed
+from pushpull.node.feeds import Feeds
+from pushpull.node.log_reader import LogReader
+from pushpull.node.metrics import Metrics
+from pushpull.node.windows import Windows
+from pushpull.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Redeliveries:
+    """Bounded by the windows: one task for each that is due."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        windows: Windows,
+        feeds: Feeds,
+        reader: LogReader,
+        background: Background,
+        trimmed: Callable[[Feed, Place], None],
+    ) -> None:
+        """`trimmed` is called for a place whose unacknowledged range begins below the floor."""
+        self._delivery = settings.delivery
+        self._buffer_bytes = settings.limits.buffer_bytes
+        self._metrics = metrics
+        self._windows = windows
+        self._feeds = feeds
+        self._reader = reader
+        self._background = background
+        self._trimmed = trimmed
+        self.note: Callable[[Place, Redelivery], None] = lambda place, due: None  # this range goes out again
+
+    def redeliver_due(self) -> None:
+        """Hand again what was not acked by its deadline. Call several times a second."""
+        now = time.monotonic()
+        for place in self._windows.due(now):
+            if self._full(place):
+                place.window.await_ack(now=now, settings=self._delivery)
+                self._windows.arm(place)
+            else:
+                self._redeliver(place, place.window.redeliver(now=now, settings=self._delivery))
+
+    def _redeliver(self, place: Place, due: object) -> None:
+        if isinstance(due, Redelivery):
+            self._windows.arm_again(place)
+            self.note(place, due)
+            self._background.spawn(self._send_again(place, due), f"redelivery {place.cid}")
+        elif due is EXHAUSTED:
+            self._windows.disarm(place)
+            self._metrics.exhausted.inc()
+            place.connection.close(NO_ANSWER, f"no ack after {self._delivery.max_deliver} deliveries")
+        else:
+            self._windows.arm(place)
+
+    async def _send_again(self, place: Place, due: Redelivery) -> None:
+        feed = self._feeds.get(place.cid)
+        after = due.after
+        try:
+            while feed is not None and after < due.upto:
+                page = await self._reader.page(feed, after, limit=due.upto - after, max_bytes=self._delivery.page_bytes)
+                if not self._awaited(feed, place, after):
+                    return
+                self._hand(feed, place, page, due.count)
+                after = max(page.upto, after + 1)
+        except PushpullError as problem:
+            log.debug("redelivery of %s waits: %s", place.cid, problem.message)
+
+    def _hand(self, feed: Feed, place: Place, page: Page, count: int) -> None:
+        place.connection.write(
+            frames.messages(
+                feed.cid,
+                page.after,
+                page.upto,
+                page.upto_id,
+                page.items,
+                head=feed.tail.head,
+                floor=feed.head.floor,
+                redelivery=count,
+            )
+        )
+        # Where something was redacted since, the page reaches further, and the device may ack that far.
+        place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
+        self._metrics.redeliveries.inc(len(page.items))
+
+    def _awaited(self, feed: Feed, place: Place, after: int) -> bool:
+        """Whether the place still waits for what is above `after`, and may get it now."""
+        if feed.held or not (place.attached and place.window.delivery_count):
+            return False
+        if after < feed.head.floor - 1:
+            self._trimmed(feed, place)
+            return False
+        return not self._full(place)
+
+    def _full(self, place: Place) -> bool:
+        return place.connection.buffered > self._buffer_bytes
