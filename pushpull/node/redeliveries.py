@@ -14,7 +14,7 @@ from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import NO_ANSWER
 from pushpull.delivery.tail import Page
-from pushpull.delivery.window import EXHAUSTED, Redelivery
+from pushpull.delivery.window import EXHAUSTED, Exhausted, Redelivery
 from pushpull.errors import PushpullError
 from pushpull.node.background import Background
 from pushpull.node.feed import Feed
@@ -62,7 +62,7 @@ class Redeliveries:
             else:
                 self._redeliver(place, place.window.redeliver(now=now, settings=self._delivery))
 
-    def _redeliver(self, place: Place, due: object) -> None:
+    def _redeliver(self, place: Place, due: Redelivery | Exhausted | None) -> None:
         if isinstance(due, Redelivery):
             self._windows.arm_again(place)
             self.note(place, due)
