@@ -52,6 +52,7 @@ class Bells:
         self._wanted: dict[
             bytes, Cid | None
         ] = {}  # channel -> cid; None: control or probe. Bounded by the node's feeds
+        self._leaving: dict[bytes, int] = {}  # channel -> answers to our own unsubscribes still to come
         self._control = keys.control().encode()
         self._probe = b""
         self._connection: Any = None
@@ -78,7 +79,8 @@ class Bells:
         """Hear no more of `cids`, not even what is on its way. Never raises."""
         channels = [self._keys.bell(cid).encode() for cid in cids]
         for channel in channels:
-            self._wanted.pop(channel, None)
+            if self._wanted.pop(channel, None) is not None:
+                self._leaving[channel] = self._leaving.get(channel, 0) + 1
         await self._send_all("SUNSUBSCRIBE", channels)
 
     async def probe(self, token: str) -> None:
@@ -153,6 +155,7 @@ class Bells:
             await connection.disconnect(nowait=True)
             raise
         self._connection = connection
+        self._leaving.clear()
         self._heard_at, self._pinged, self._failures = self._clock(), False, 0
         await self._send_all("SSUBSCRIBE", list(self._wanted))
         return connection
@@ -168,6 +171,7 @@ class Bells:
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._leaving.clear()
         if connection is not None:
             await connection.disconnect(nowait=True)
 
@@ -178,6 +182,8 @@ class Bells:
         what, channel, payload = frame
         if what == b"smessage":
             return self._message(channel, payload)
+        if what == b"sunsubscribe" and self._left(channel):
+            return None
         if channel not in self._wanted:
             return None
         if what == b"ssubscribe":
@@ -186,6 +192,13 @@ class Bells:
             # Not asked for: the slot has moved. A new connection finds where it went.
             raise redis_errors.ConnectionError("unsubscribed by redis")
         return None
+
+    def _left(self, channel: bytes) -> bool:
+        """Whether this is the answer to an unsubscribe of ours; the channel may be wanted again by now."""
+        answers = self._leaving.pop(channel, 0)
+        if answers > 1:
+            self._leaving[channel] = answers - 1
+        return answers > 0
 
     def _subscribed(self, channel: bytes) -> Ring | None:
         cid = self._wanted[channel]

@@ -131,6 +131,16 @@ async def test_one_who_unsubscribed_hears_nothing_more(store: Store, bells: Bell
     assert await bells.next(5) == Subscribed(ROOM)
 
 
+async def test_to_leave_and_come_back_at_once_keeps_the_connection(store: Store, bells: Bells) -> None:
+    before = bells._connection
+    await bells.unsubscribe([ROOM])
+    await bells.subscribe([ROOM])
+    assert await bells.next(5) == Subscribed(ROOM)
+    await send(store, "m1")
+    assert isinstance(await bells.next(5), Bell)
+    assert bells._connection is before
+
+
 async def test_a_payload_nobody_understands_means_read_the_log(
     store: Store, bells: Bells, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

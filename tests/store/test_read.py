@@ -161,6 +161,17 @@ async def test_a_place_right_below_the_floor_is_the_same_when_its_entry_is_gone(
     assert (await place(store, "2-0")).verdict is Verdict.SAME
 
 
+async def test_the_place_we_name_below_the_floor_is_the_same_though_its_entry_is_not_trimmed_yet(
+    make_store: Callable[..., Store], client: Redis
+) -> None:
+    store = make_store(retained=3)
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
+    await send_many(store, 10)
+    assert len(await client.xrange("pp:{c:room}:log", 7, 7)) == 1
+    assert (await place(store, "7-0")).verdict is Verdict.SAME
+    assert (await place(store, "6-0")).verdict is Verdict.TRIMMED
+
+
 async def test_a_place_above_the_head_has_diverged(store: Store) -> None:
     ids = await send_many(store, 3)
     await send_many(store, 1)

@@ -32,6 +32,8 @@ local function verdict_on(place, meta, log, redacted)
   if seq == 0 then return meta.floor > 1 and 'trimmed' or 'same' end
   if seq > meta.seq then return 'diverged' end
   if seq < meta.floor - 1 then return 'trimmed' end
+  -- Tag 0: the place below the floor as we name it to a device, though the entry there may not be trimmed off yet.
+  if seq == meta.floor - 1 and string.match(place, '%-0$') then return 'same' end
   local id, kind = known_id(log, redacted, seq)
   if id == place then return kind end
   if seq == meta.seq then return place == meta.last and 'same' or 'diverged' end
