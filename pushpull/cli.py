@@ -10,7 +10,7 @@ import click
 
 import pushpull
 from pushpull import commands
-from pushpull.errors import PushpullError
+from pushpull.errors import PushpullError, lowered
 
 
 class _Failed(click.ClickException):
@@ -41,7 +41,7 @@ class _Commands(click.Group):
         except BrokenPipeError:
             raise  # click ends quietly when whoever reads a pipe has had enough
         except OSError as problem:
-            raise _Failed(str(problem)[:1].lower() + str(problem)[1:]) from None
+            raise _Failed(lowered(problem)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

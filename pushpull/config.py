@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from pushpull.contradictions import contradictions
-from pushpull.errors import ConfigError
+from pushpull.errors import ConfigError, lowered
 from pushpull.settings import SECRETS, Settings
 
 ENV_PREFIX: Final = "PUSHPULL_"
@@ -127,7 +127,7 @@ def _in_file(path: Path, problems: _Problems) -> Iterator[_Given]:
         problems.append(f"file {path}: cannot be read: {reason}")
         return
     except tomllib.TOMLDecodeError as problem:
-        problems.append(f"file {path}: not TOML: {str(problem)[:1].lower()}{str(problem)[1:]}")
+        problems.append(f"file {path}: not TOML: {lowered(problem)}")
         return
     for section, table in document.items():
         if not isinstance(table, dict):
@@ -176,7 +176,7 @@ def _converted(given: _Given, field_type: Any) -> Any:
         # strict=False lets "8080" and "true" of the environment be what they say; a file must say it itself.
         converted = msgspec.convert(value, field_type, strict=not given.is_text)
     except msgspec.ValidationError as problem:
-        expectation = str(problem)[:1].lower() + str(problem)[1:]
+        expectation = lowered(problem)
         choices = ", ".join(_choices(field_type))
         if choices:
             expectation = f"expected {'a list of ' if is_list else 'one of '}{choices}"

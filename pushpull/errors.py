@@ -126,4 +126,18 @@ def _tree(root: type[PushpullError]) -> dict[str, type[PushpullError]]:
 
 
 BY_CODE: dict[str, type[PushpullError]] = _tree(PushpullError)
-"""code -> class, for whoever reads an error off the wire (the client, the store's scripts)."""
+"""code -> class, for whoever reads an error off the wire."""
+
+
+def no_such_conversation(cid: str) -> NoSuchConversation:
+    return NoSuchConversation(f"conversation {cid} does not exist")
+
+
+def not_a_member(uid: str | None, cid: str) -> NotAMember:
+    return NotAMember(f"user {uid} is not a member of {cid}")
+
+
+def lowered(problem: object) -> str:
+    """What another library says, as our messages begin: in lower case, except for an abbreviation such as JSON."""
+    text = str(problem)
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

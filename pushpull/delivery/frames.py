@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from pushpull.delivery.drafts import EXACT_MAX, DraftFields, Exact
-from pushpull.errors import BadRequest, PushpullError, Unsupported
+from pushpull.errors import BadRequest, PushpullError, Unsupported, lowered
 from pushpull.model import Cid, Cursors, Entry, Sent
 
 SUBPROTOCOL: Final = "pushpull.v1"
@@ -115,7 +115,7 @@ def _diagnose(text: str | bytes, problem: Exception) -> BadFrame:
     try:
         seen = json.loads(text)
     except (ValueError, RecursionError):
-        return BadFrame(BadRequest(f"frame is not JSON: {_tidy(problem)}"))
+        return BadFrame(BadRequest(f"frame is not JSON: {lowered(problem)[:300]}"))
     if not isinstance(seen, dict):
         return BadFrame(BadRequest(f"frame is a JSON {type(seen).__name__}, not an object"))
     rid = seen.get("rid")
@@ -139,14 +139,7 @@ def _problem_with(frame_type: object, problem: Exception) -> PushpullError:
     if not isinstance(problem, msgspec.ValidationError):
         # The lenient parser took it and the strict one did not.
         return BadRequest(f"bad {frame_type} frame: NaN, Infinity and lone surrogates are not JSON")
-    return BadRequest(f"bad {frame_type} frame: {_tidy(problem)}")
-
-
-def _tidy(problem: Exception) -> str:
-    text = str(problem)
-    if text[1:2].islower():
-        text = text[0].lower() + text[1:]
-    return text[:300]
+    return BadRequest(f"bad {frame_type} frame: {lowered(problem)[:300]}")
 
 
 # ------------------------------------------------------------------------------------------------ shared frames
@@ -209,8 +202,8 @@ def notice(cid: Cid, *, head: int, count: int, mentioned: bool = False) -> bytes
 # --------------------------------------------------------------------------------------- frames for one receiver
 
 
-def _frame(kind: str, fields: Mapping[str, Any], rid: Rid = None) -> bytes:
-    frame: dict[str, Any] = {"type": kind, **fields}
+def _frame(frame_type: str, fields: Mapping[str, Any], rid: Rid = None) -> bytes:
+    frame: dict[str, Any] = {"type": frame_type, **fields}
     if rid is not None:
         frame["rid"] = rid
     return orjson.dumps(frame)

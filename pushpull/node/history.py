@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pushpull.delivery import frames
 from pushpull.delivery.tail import page_of
-from pushpull.errors import Invalid, NotAMember
+from pushpull.errors import Invalid, not_a_member
 from pushpull.model import Cid, Head, Uid
 from pushpull.node.parts import Parts
 
@@ -67,7 +67,7 @@ async def _may_read(parts: Parts, cid: Cid, reader: Uid | None) -> tuple[Head, i
         return head, 1
     joined = (await parts.store.members.joined(cid, [reader]))[0]
     if joined is None:
-        raise NotAMember(f"{reader} is not a member of {cid}")
+        raise not_a_member(reader, cid)
     return head, oldest_for(head, joined)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.model import Cid, LogId, Row, seq_of, ts_of
+from pushpull.model import Cid, Head, LogId, Row, seq_of, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
 from pushpull.node.parts import Parts
@@ -75,19 +75,30 @@ class Listing:
         if not cids:
             return []
         feeds = await self._parts.feeds.open(cids)
+        rows = await self._read_rows(cids)
+        await self._note_divergence(rows)
+        stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
+        if stale:
+            await self._parts.store.conversations.forget_hint(self._session.uid, stale)
+        found = {row.cid: row for row in rows if row is not None and row.cid in feeds}
+        # A feed that has checked its members after a row was read did not meet this session yet: was it one of them?
+        while outdated := [cid for cid, row in found.items() if _older(row.head, feeds[cid].head)]:
+            for cid, row in zip(outdated, await self._read_rows(outdated), strict=True):
+                if row is None:
+                    del found[cid]
+                else:
+                    found[cid] = row
+        return [(feeds[cid], row) for cid, row in found.items()]
+
+    async def _read_rows(self, cids: list[Cid]) -> list[Row | None]:
         wanted = [RowRequest(cid, self._positions.get(cid)) for cid in cids]
-        rows = await self._parts.store.conversations.rows(
+        return await self._parts.store.conversations.rows(
             self._session.uid,
             wanted,
             unnamed=self._unnamed,
             max_backlog=self._max_backlog,
             device=self._session.device,
         )
-        await self._note_divergence(rows)
-        stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
-        if stale:
-            await self._parts.store.conversations.forget_hint(self._session.uid, stale)
-        return [(feeds[row.cid], row) for row in rows if row is not None and row.cid in feeds]
 
     async def _note_divergence(self, rows: Sequence[Row | None]) -> None:
         """Move the epoch of a log that this device finds to have lost its tail, unless that is known already.
@@ -127,3 +138,8 @@ class Listing:
 
     def _write(self, data: bytes) -> None:
         self._session.connection.write(data)
+
+
+def _older(read: Head, known: Head) -> bool:
+    """Whether members or settings have changed since `read`, as far as is known here."""
+    return read.epoch == known.epoch and read.mver < known.mver

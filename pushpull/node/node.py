@@ -19,7 +19,7 @@ from pushpull.delivery import frames
 from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
 from pushpull.delivery.window import Redelivery
-from pushpull.errors import NotAMember, PushpullError, Unauthenticated
+from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
 from pushpull.node import drain, history, pending
 from pushpull.node.appender import Appender, Outcome
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 REDELIVERY_TICK_S: Final = 0.1
 SESSION_TICK_S: Final = 1.0
+PENDING_S: Final = 0.2
 BEAT_S: Final = 5.0
 HOUSEKEEPING_S: Final = 5.0
 SWEEP_S: Final = 600.0
@@ -115,7 +116,7 @@ class Node:
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
         repeat(self._sweep, every_s=SWEEP_S, name="retention sweep")
         self._background.spawn(self._audit.run(), "audit")
-        self._background.spawn(self._pending.run(), "pending table")
+        repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
 
     async def drain(self) -> None:
         """Go away politely: let the devices go, then write what waits."""
@@ -197,7 +198,7 @@ class Node:
             return after
         now = await self.store.cursors.get(cid, uid)
         if now is None:
-            raise NotAMember(f"{uid} is not a member of {cid}")
+            raise not_a_member(uid, cid)
         return now
 
     async def pending(self, cid: Cid, *, user: Uid | None, min_idle_ms: int, limit: int | None) -> dict[str, Any]:
@@ -252,7 +253,7 @@ class Node:
 
     async def _sweep(self) -> None:
         await asyncio.sleep(random.uniform(0, 5))
-        await self.store.log.sweep_all(every_s=SWEEP_S / 2)
+        await self.store.sweeper.sweep_all(every_s=SWEEP_S / 2)
 
     # ------------------------------------------------------------------------------------------------ told by the parts
 
@@ -267,4 +268,4 @@ class Node:
     def _note_redelivery(self, place: Place, due: Redelivery) -> None:
         if due.count == 1 or not place.noted:
             log.debug("redelivery %s of seqs %s to %s", due.count, due.after + 1, due.upto)
-        self._pending.note(place, due)
+        self._pending.note(place)

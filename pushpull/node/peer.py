@@ -63,6 +63,8 @@ class Peer:
 
     def received(self, text: str | bytes) -> None:
         """One text frame came."""
+        if self.session.phase is protocol.Phase.CLOSED:
+            return
         if self._opening:
             self._waiting.append(text)
             self._waiting_size += len(text)

@@ -6,18 +6,16 @@ the windows of this node (sent once, ack awaited), and the cursors (members whom
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from typing import Any, Final
 
 from pushpull.delivery.place import Place
-from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError
-from pushpull.model import Cid, Entry, Uid
+from pushpull.model import Cid, Uid
 from pushpull.node.parts import Parts
 from pushpull.store.store import Store
-from pushpull.store.values import PendingRow
+from pushpull.store.values import LogRead, PendingRow, ReadRequest
 
 log = logging.getLogger(__name__)
 
@@ -25,34 +23,29 @@ WAITING_MAX: Final = 100_000
 
 
 class PendingTable:
-    """Writes redelivered ranges to Redis, off the delivery path: one task, the newest state of each place.
+    """Writes redelivered ranges to Redis, off the delivery path: the newest state of each place.
 
     Bounded: one entry per place; past WAITING_MAX the newest are not noted (they are seen at their next redelivery).
     """
 
-    def __init__(self, store: Store, every_s: float = 0.2) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._every_s = every_s
-        self._waiting: dict[tuple[Cid, Uid, str], PendingRow | None] = {}
+        self._waiting: dict[tuple[Cid, Uid, str], PendingRow | None] = {}  # None: its row goes
 
-    def note(self, place: Place, due: Redelivery) -> None:
-        """This range was sent again."""
+    def note(self, place: Place) -> None:
+        """What this place has outstanding was sent again."""
         if len(self._waiting) < WAITING_MAX:
             place.noted = True
             self._waiting[_key(place)] = row_of(place, time.monotonic(), time.time())
 
     def drop(self, place: Place) -> None:
-        """The place acked (or left): its row goes, if it has one."""
+        """The place acked: its row goes, if it has one."""
         if place.noted:
             place.noted = False
             self._waiting[_key(place)] = None
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            await self.flush()
-
     async def flush(self) -> None:
+        """Write what waits; where Redis does not take it, it waits on."""
         waiting, self._waiting = self._waiting, {}
         notes: dict[Cid, list[PendingRow]] = {}
         try:
@@ -64,7 +57,8 @@ class PendingTable:
             for cid, rows in notes.items():
                 await self._store.pending.note(cid, rows)
         except PushpullError as problem:
-            log.debug("pending rows are not noted: %s", problem.message)
+            log.debug("pending rows wait on: %s", problem.message)
+            self._waiting = waiting | self._waiting
 
 
 def row_of(place: Place, now: float, wall: float) -> PendingRow:
@@ -84,7 +78,7 @@ def row_of(place: Place, now: float, wall: float) -> PendingRow:
 
 
 async def summary(parts: Parts, cid: Cid, user: Uid | None) -> dict[str, Any]:
-    """XPENDING's short form: `consumers` are [uid, count], most behind first."""
+    """XPENDING's short form: `consumers` are {user, count}, most behind first."""
     found = await parts.store.pending.summary(cid, user=user)
     consumers = [{"user": uid, "count": count} for uid, count in found.consumers]
     return {"count": found.count, "min": found.min, "max": found.max, "consumers": consumers}
@@ -120,34 +114,36 @@ async def _never_sent(
     head = await parts.store.conversations.head(cid)
     behind: list[tuple[Uid, int]] = []
     async for chunk in parts.store.cursors.behind(cid, below=head.seq):
-        behind += [(uid, at) for uid, at in chunk if uid not in known and user in (None, uid)]
+        # What lies below the floor is gone: nobody lacks it.
+        there = [(uid, max(delivered, head.floor - 1)) for uid, delivered in chunk]
+        behind += [(uid, at) for uid, at in there if at < head.seq and uid not in known and user in (None, uid)]
         if len(behind) >= limit:
             break
     del behind[limit:]
-    first = await _entry_times(parts, cid, {delivered for _, delivered in behind})
+    stored_at = await _entry_times(parts, cid, {at for _, at in behind})
     return [
         {
             "user": uid,
             "device": "",
             "session": "",
-            "first": delivered + 1,
+            "first": at + 1,
             "last": head.seq,
-            "idle_ms": max(0, now_ms - first.get(delivered, now_ms)),
+            "idle_ms": max(0, now_ms - stored_at.get(at, now_ms)),
             "delivery_count": 0,
         }
-        for uid, delivered in behind
+        for uid, at in behind
     ]
 
 
 async def _entry_times(parts: Parts, cid: Cid, after: set[int]) -> dict[int, int]:
     """cursor → when the first message above it was stored (ms)."""
-    times = {}
-    for seq in after:
-        read = await parts.store.log.read(cid, after=seq, limit=1)
-        entry: Entry | None = read.entries[0] if read.entries else None
-        if entry is not None:
-            times[seq] = entry.ts
-    return times
+    cursors = sorted(after)
+    reads = await parts.store.log.read_many([ReadRequest(cid=cid, after=seq, limit=1) for seq in cursors])
+    return {
+        seq: read.entries[0].ts
+        for seq, read in zip(cursors, reads, strict=True)
+        if isinstance(read, LogRead) and read.entries
+    }
 
 
 def _json(row: PendingRow, now_ms: int) -> dict[str, Any]:

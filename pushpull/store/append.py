@@ -9,12 +9,12 @@ from pushpull.errors import (
     CmidConflict,
     CmidExpired,
     Invalid,
-    NoSuchConversation,
     NoSuchMessage,
     NotAllowed,
-    NotAMember,
     PushpullError,
     StoreUnavailable,
+    no_such_conversation,
+    not_a_member,
 )
 from pushpull.model import Cid, Cursors, Draft, LogId, Sent, seq_of
 from pushpull.store import codec
@@ -82,9 +82,9 @@ def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullEr
     cid, cmid, sender, ref = draft.cid, draft.cmid, draft.sender, draft.ref
     match code:
         case "no_such_conversation":
-            return NoSuchConversation(f"conversation {cid} does not exist")
+            return no_such_conversation(cid)
         case "not_a_member":
-            return NotAMember(f"user {sender} is not a member of {cid}")
+            return not_a_member(sender, cid)
         case "not_allowed" if detail == "reader":
             return NotAllowed(f"user {sender} is a reader of {cid} and may not send")
         case "not_allowed":

@@ -49,9 +49,8 @@ class Bells:
         self._wire = wire
         self._keys = keys
         self._clock = clock or asyncio.get_running_loop().time
-        self._wanted: dict[
-            bytes, Cid | None
-        ] = {}  # channel -> cid; None: control or probe. Bounded by the node's feeds
+        # channel -> cid; None: control or probe. Bounded by the node's feeds.
+        self._wanted: dict[bytes, Cid | None] = {}
         self._leaving: dict[bytes, int] = {}  # channel -> answers to our own unsubscribes still to come
         self._control = keys.control().encode()
         self._probe = b""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pushpull.errors import BY_CODE, Invalid, PushpullError, StoreUnavailable
+from pushpull.errors import Invalid
 from pushpull.model import (
     TAG_DIGEST_BITS,
     Cid,
@@ -140,7 +140,9 @@ def head(flat: Sequence[bytes], members: int) -> Head:
 
 def _settings(fields: Mapping[bytes, bytes]) -> ConversationSettings:
     start = len(SETTING_PREFIX)
-    found = {field[start:].decode(): value for field, value in fields.items() if field.startswith(b"set:")}
+    found = {
+        field[start:].decode(): value for field, value in fields.items() if field.startswith(SETTING_PREFIX.encode())
+    }
     return ConversationSettings(**{name: _decode(value) for name, value in found.items() if name in _SETTINGS})
 
 
@@ -161,8 +163,3 @@ def cursors(raw: Sequence[int], count: int) -> Cursors:
 def is_error(reply: Any) -> bool:
     """Whether a script's reply is `["err", code, detail…]`."""
     return isinstance(reply, list) and bool(reply) and reply[0] == b"err"
-
-
-def error(reply: Sequence[Any], message: str) -> PushpullError:
-    """The error a script's `["err", code, …]` stands for, saying `message`."""
-    return BY_CODE.get(reply[1].decode(), StoreUnavailable)(message)

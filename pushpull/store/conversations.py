@@ -6,12 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from pushpull.errors import Invalid, PushpullError
+from pushpull.errors import Invalid, PushpullError, no_such_conversation
 from pushpull.model import Cid, Head, LogId, Role, Row, Uid
 from pushpull.store import codec
 from pushpull.store.control import publish
 from pushpull.store.keys import Keys
-from pushpull.store.log import no_such
 from pushpull.store.members import Members
 from pushpull.store.scripts import DELETE, HEAD, PUT, ROW, Arg, Call, Wire
 from pushpull.store.values import Announcement, RowRequest
@@ -57,7 +56,7 @@ class Conversations:
         """The state of the log. Raises NoSuchConversation."""
         reply = await self._wire.run(Call(HEAD, [self._keys.meta(cid), self._keys.members(cid)]), again=True)
         if reply is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         return codec.head(*reply)
 
     async def delete(self, cid: Cid) -> None:
@@ -67,7 +66,7 @@ class Conversations:
         """
         members = [uid async for chunk in self._members.every(cid) for uid in chunk]
         if await self._wire.run(Call(DELETE, self._all_keys(cid))) is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         await self._wire.commands(
             list(publish(self._keys, Announcement(kind="deleted", cid=cid, users=tuple(members))))
         )

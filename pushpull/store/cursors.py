@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from pushpull.errors import NoSuchMessage, PushpullError
+from pushpull.errors import NoSuchMessage, PushpullError, no_such_conversation
 from pushpull.model import Cid, Cursors, Uid
 from pushpull.store import codec
 from pushpull.store.keys import Keys
-from pushpull.store.log import no_such
 from pushpull.store.members import slices
 from pushpull.store.scripts import BEHIND, CURSORS, FLUSH, Arg, Call, Reply, Wire
 from pushpull.store.values import CursorMove, Receipts
@@ -67,7 +66,7 @@ class CursorTable:
         keys, bounds = self._keys, (seq, "+inf")
         head = await self._wire.command("HGET", keys.meta(cid), "seq", again=True)
         if head is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         if not 1 <= seq <= int(head):
             raise NoSuchMessage(f"seq {seq} is not a message of {cid}: its head is {int(head)}")
         tables = (keys.delivered(cid), keys.read(cid), keys.members(cid))
@@ -87,23 +86,15 @@ class CursorTable:
         Nobody who stays behind is skipped, however many others move meanwhile. Ends at once where there is no such
         conversation.
         """
-        async for rows, _, _ in self.behind_with_head(cid, below=below, cursor=cursor, chunk=chunk):
-            yield rows
-
-    async def behind_with_head(
-        self, cid: Cid, *, below: int | None = None, cursor: Which = "delivered", chunk: int = BEHIND_CHUNK
-    ) -> AsyncIterator[tuple[list[tuple[Uid, int]], int, int]]:
-        """As `behind`, each chunk with the head and floor it was read at."""
         table = self._keys.delivered(cid) if cursor == "delivered" else self._keys.read(cid)
         last_score, last_uid = 0, ""
         while True:
             args: list[Arg] = ["" if below is None else below, last_score, last_uid, chunk]
             reply = await self._wire.run(Call(BEHIND, [self._keys.meta(cid), table], args), again=True)
-            if reply is None or not reply[0]:
+            if not reply:
                 return
-            flat, head, floor = reply
-            rows = [(Uid(uid.decode()), int(score)) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
-            yield rows, head, floor
+            rows = [(Uid(uid.decode()), int(score)) for uid, score in zip(reply[::2], reply[1::2], strict=True)]
+            yield rows
             last_uid, last_score = rows[-1]
 
 

@@ -9,21 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
-from pushpull.model import Cid, Draft, Entry, Head, LogId, Sent
+from pushpull.errors import PushpullError, StoreUnavailable, no_such_conversation
+from pushpull.model import ZERO_ID, Cid, Draft, Entry, Head, LogId, Sent
 from pushpull.store import codec
 from pushpull.store.append import append_call, outcome
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import HEAD, MOVE_EPOCH, READ, READ_BEFORE, Call, Wire
-from pushpull.store.sweep import Sweeper
 from pushpull.store.values import LogRead, ReadRequest, Verdict
 
 BUCKET_TRIES: Final = 3  # a window that ends between two tries is rare, two that do are a broken clock
 DEFAULT_MAX_BYTES: Final = 256 * 1024
-
-
-def no_such(cid: Cid) -> NoSuchConversation:
-    return NoSuchConversation(f"conversation {cid} does not exist")
 
 
 class Log:
@@ -33,7 +28,6 @@ class Log:
         self,
         wire: Wire,
         keys: Keys,
-        sweeper: Sweeper,
         *,
         window_ms: int,
         retained: int,
@@ -42,7 +36,6 @@ class Log:
     ) -> None:
         self._wire = wire
         self._keys = keys
-        self._sweeper = sweeper
         self._window_ms = window_ms
         self._retained = retained
         self._inline_max_bytes = inline_max_bytes
@@ -149,7 +142,7 @@ class Log:
         args = ["" if before is None else before, oldest, max(1, limit), max_bytes]
         reply = await self._wire.run(Call(READ_BEFORE, names, args), again=True)
         if reply is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         flat, members, raw, edits, more = reply
         entries = tuple(codec.entry(each, edit) for each, edit in zip(reversed(raw), reversed(edits), strict=True))
         return LogRead(codec.head(flat, members), entries, more=more == b"1")
@@ -174,24 +167,16 @@ class Log:
         keys = self._keys
         reply = await self._wire.run(Call(MOVE_EPOCH, [keys.meta(cid), keys.bell(cid)], [expected]), again=True)
         if reply is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         return str(reply.decode())
-
-    async def sweep(self, cid: Cid, *, now_ms: int | None = None) -> int:
-        """Trim one conversation by age and number: by how many seqs its floor rose. `now_ms` None: Redis' time."""
-        return await self._sweeper.sweep(cid, now_ms=now_ms)
-
-    async def sweep_all(self, *, every_s: float, now_ms: int | None = None) -> int | None:
-        """Trim all conversations, unless some node has begun to within `every_s`: then None."""
-        return await self._sweeper.sweep_all(every_s=every_s, now_ms=now_ms)
 
 
 def _log_read(cid: Cid, reply: Any) -> LogRead | PushpullError:
     if isinstance(reply, PushpullError):
         return reply
     if reply is None:
-        return no_such(cid)
+        return no_such_conversation(cid)
     flat, members, raw, edits, verdict, common, more = reply
     entries = tuple(codec.entry(each, edit) for each, edit in zip(raw, edits, strict=True))
-    where = LogId(common.decode()) or LogId("0-0")
+    where = LogId(common.decode()) or ZERO_ID
     return LogRead(codec.head(flat, members), entries, Verdict(verdict.decode()), where, more == b"1")

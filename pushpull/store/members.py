@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-from pushpull.errors import Invalid, LimitReached, NotAMember
+from pushpull.errors import Invalid, LimitReached, no_such_conversation, not_a_member
 from pushpull.model import Cid, Role, Uid
 from pushpull.store import codec
 from pushpull.store.control import publish
 from pushpull.store.keys import Keys
-from pushpull.store.log import no_such
 from pushpull.store.scripts import ADD_MEMBERS, MEMBERS_PAGE, REMOVE_MEMBERS, Arg, Call, Wire
 from pushpull.store.values import Announcement, MemberCounts, MemberRow
 
@@ -94,7 +93,7 @@ class Members:
             return reply[0], reply[1], reply[2]
         if reply[1] == b"limit_reached":
             raise LimitReached(f"{cid} has {reply[2]} members: the limit is {self._most_members}")
-        raise no_such(cid)
+        raise no_such_conversation(cid)
 
     async def _announce(self, kind: str, cid: Cid, users: Sequence[Uid]) -> None:
         if users:
@@ -113,7 +112,7 @@ class Members:
         for chunk in slices(wanted, CHUNK):
             reply = await self._wire.run(Call(REMOVE_MEMBERS, names, list(chunk)))
             if codec.is_error(reply):
-                raise no_such(cid)
+                raise no_such_conversation(cid)
             total = reply[0]
             removed.extend(Uid(name.decode()) for name in reply[1])
         await self._announce("left", cid, removed)
@@ -141,7 +140,7 @@ class Members:
         reply = await self._wire.run(Call(MEMBERS_PAGE, names, args), again=True)
         if codec.is_error(reply):
             raise (
-                no_such(cid)
+                no_such_conversation(cid)
                 if reply[1] == b"no_such_conversation"
                 else Invalid(f"after {after} is not a member of {cid}: expected the last user of the page before")
             )
@@ -161,7 +160,7 @@ class Members:
 
     async def _require_conversation(self, cid: Cid) -> None:
         if not await self._wire.command("EXISTS", self._keys.meta(cid), again=True):
-            raise no_such(cid)
+            raise no_such_conversation(cid)
 
     async def _scores(self, cid: Cid, uids: Sequence[Uid]) -> list[int | None]:
         found: list[int | None] = []
@@ -179,9 +178,9 @@ class Members:
         """The user's role. Raises NoSuchConversation or NotAMember."""
         exists, role = await self._look_up(cid, uid)
         if not exists:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         if role is None:
-            raise NotAMember(f"user {uid} is not a member of {cid}")
+            raise not_a_member(uid, cid)
         return role
 
     async def _look_up(self, cid: Cid, uid: Uid) -> tuple[bool, Role | None]:

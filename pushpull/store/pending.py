@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
+from pushpull.errors import no_such_conversation
 from pushpull.model import Cid, Uid
 from pushpull.store.cursors import CursorTable
 from pushpull.store.keys import Keys
-from pushpull.store.log import no_such
 from pushpull.store.scripts import Arg, Wire
 from pushpull.store.values import PendingRow, PendingSummary
 
@@ -84,17 +84,16 @@ class Pending:
         if user is not None:
             return await self._summary_of(cid, user)
         head, floor = await self._head_and_floor(cid)
-        lacking: list[tuple[Uid, int]] = []
         count, lowest = 0, head
+        consumers: list[tuple[Uid, int]] = []
         async for rows in self._cursors.behind(cid, below=head):
-            for _, delivered in rows:
+            for uid, delivered in rows:
                 stands = max(delivered, floor - 1)
                 if stands < head:
                     count += head - stands
                     lowest = min(lowest, stands)
-            room = MOST_CONSUMERS - len(lacking)
-            lacking.extend((uid, head - max(delivered, floor - 1)) for uid, delivered in rows[:room])
-        consumers = [(uid, lacks) for uid, lacks in lacking if lacks > 0]
+                    if len(consumers) < MOST_CONSUMERS:
+                        consumers.append((uid, head - stands))
         return PendingSummary(count, lowest + 1, head, consumers) if count else PendingSummary(0, None, None, [])
 
     async def _summary_of(self, cid: Cid, user: Uid) -> PendingSummary:
@@ -108,7 +107,7 @@ class Pending:
     async def _head_and_floor(self, cid: Cid) -> tuple[int, int]:
         head, floor = await self._wire.command("HMGET", self._keys.meta(cid), "seq", "floor", again=True)
         if head is None:
-            raise no_such(cid)
+            raise no_such_conversation(cid)
         return int(head), int(floor)
 
 

@@ -46,11 +46,10 @@ class Store:
         self._client = client
         self._keys = keys = Keys(prefix)
         self._wire = wire = Wire(client)
-        sweeper = Sweeper(wire, keys, days=retention.max_age_days, retained=retention.max_messages)
+        self.sweeper = Sweeper(wire, keys, days=retention.max_age_days, retained=retention.max_messages)
         self.log = Log(
             wire,
             keys,
-            sweeper,
             window_ms=window_ms,
             retained=retention.max_messages,
             inline_max_bytes=inline_max_bytes,

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 
 from pushpull.delivery.drafts import DraftFields
-from pushpull.errors import BadRequest, Invalid, TooLarge
+from pushpull.errors import BadRequest, Invalid, TooLarge, lowered
 from pushpull.model import Role, Uid, check_uid
 
 T = TypeVar("T")
@@ -123,9 +123,9 @@ def decode(body: bytes | msgspec.Raw, wanted: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as problem:
-        raise BadRequest(f"request body: {_tidy(problem)}") from None
+        raise BadRequest(f"request body: {lowered(problem)[:300]}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadRequest(f"request body is not JSON: {_tidy(problem)}") from None
+        raise BadRequest(f"request body is not JSON: {lowered(problem)[:300]}") from None
 
 
 def checked_members(listed: Iterable[str | MemberBody]) -> list[tuple[Uid, Role]]:
@@ -190,8 +190,3 @@ def _role(name: str) -> Role:
 def _check_members_count(count: int, field: str) -> None:
     if count > MEMBERS_MAX:
         raise Invalid(f"{field} names {count} users, expected at most {MEMBERS_MAX} in one call")
-
-
-def _tidy(problem: Exception) -> str:
-    text = str(problem)
-    return (text[:1].lower() + text[1:])[:300]

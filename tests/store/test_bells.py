@@ -81,7 +81,7 @@ async def test_a_moved_epoch_and_floor_ring(store: Store, bells: Bells) -> None:
     epoch = await store.log.move_epoch(ROOM, (await store.conversations.head(ROOM)).epoch)
     assert (await a_bell(bells)).epoch == epoch
     await store.conversations.put(ROOM, {"retain_messages": 2})
-    await store.log.sweep(ROOM)
+    await store.sweeper.sweep(ROOM)
     assert [(await a_bell(bells)).floor, (await a_bell(bells)).floor] == [1, 4]
 
 

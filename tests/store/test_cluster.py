@@ -67,7 +67,7 @@ async def everything(store: Store) -> None:
         assert len(await store.pending.rows(cid)) == 1
         assert (await store.pending.summary(cid)).count > 0
         assert len((await store.log.read_before(cid)).entries) == 3
-        assert await store.log.sweep(cid) == 3
+        assert await store.sweeper.sweep(cid) == 3
         assert len(await store.members.page(cid)) == 2
         assert (await store.members.remove(cid, [ALICE])).members == 1
         assert (await store.cursors.receipts(cid, 4, names=True)).delivered == 0

@@ -1,5 +1,5 @@
 -- Add members to a conversation, or change the roles of those who are in it already.
--- A new member joins at the head and has its cursors there; one who is a member keeps both.
+-- A new member joins at the head and has its cursors there; one who is a member keeps both. (Uses bell.)
 --
 -- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 the bell's channel
 -- ARGV   1 most members allowed, then uid and role of each (at most 2,000: Lua's unpack ends near 8,000)
@@ -7,8 +7,8 @@
 local META, MEMBERS, ROLES, DELIVERED, READ, BELL = unpack(KEYS)
 local MOST = tonumber(ARGV[1])
 
-local meta = redis.call('HMGET', META, 'seq', 'last', 'epoch', 'floor', 'count')
-if not meta[1] then return {'err', 'no_such_conversation'} end
+local head = redis.call('HGET', META, 'seq')
+if not head then return {'err', 'no_such_conversation'} end
 local uids, roles = {}, {}
 for i = 2, #ARGV, 2 do
   uids[#uids + 1] = ARGV[i]
@@ -22,7 +22,7 @@ for i, uid in ipairs(uids) do
   local is_new, had_role = not joined[i], had[i] or 'member'
   if is_new then
     added[#added + 1] = uid
-    seeds[#seeds + 1] = meta[1]
+    seeds[#seeds + 1] = head
     seeds[#seeds + 1] = uid
   elseif had_role ~= roles[i] then
     updated = updated + 1
@@ -45,6 +45,6 @@ if #set_roles > 0 then redis.call('HSET', ROLES, unpack(set_roles)) end
 if #drop_roles > 0 then redis.call('HDEL', ROLES, unpack(drop_roles)) end
 if #added + updated > 0 then
   local mver = redis.call('HINCRBY', META, 'mver', 1)
-  redis.call('SPUBLISH', BELL, table.concat({'1', meta[2], meta[2], meta[3], mver, meta[4], meta[5], ''}, ' '))
+  ring_changed(BELL, redis.call('HMGET', META, 'last', 'epoch', 'floor', 'count'), mver)
 end
 return {members + #added, updated, added}

@@ -1,5 +1,5 @@
 -- Append messages to one conversation's log, in order. Nothing here depends on the number of members.
--- For each item all checks come first and XADD is the first write: Lua does not roll back.
+-- For each item all checks come first and XADD is the first write: Lua does not roll back. (Uses basics, bell.)
 --
 -- KEYS   1 meta  2 log  3 members  4 roles  5 delivered  6 read  7 quiet  8 mentions  9 redacted  10 edits
 --        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel
@@ -20,7 +20,6 @@ local RETAINED, ITEMS, STRIDE = tonumber(ARGV[3]), tonumber(ARGV[4]), 14
 -- Trimming is a few µs, so it waits for a multiple of this; `floor` moves at once and hides what waits.
 local TRIM_EVERY = 64
 
-local function exact(number) return string.format('%.0f', number) end
 local function refuse(code, ...) return {'err', code, ...} end
 
 local meta = redis.call('HMGET', META, 'epoch', 'last', 'floor', 'count', 'mver', 'set:retain_messages')
@@ -31,8 +30,7 @@ if epoch then
   seq, last_ms = tonumber(last_seq), math.floor(tonumber(last_tag) / 1024)
   RETAINED = tonumber(meta[6] or '') or RETAINED
 end
-local time = redis.call('TIME')
-local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now_ms = now_in_ms()
 local ms = math.max(now_ms, last_ms)
 if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
   return {'bucket', math.floor(ms / WINDOW_MS)}
@@ -170,8 +168,7 @@ local function write(item)
   if item.kind == 'edit' then fold_edit(item) end
   if item.kind == 'redact' then redact(item) end
   if floor > 1 and seq % TRIM_EVERY == 0 then trim() end
-  local state = table.concat({'1', id, prev, epoch, mver, exact(floor), exact(count), ''}, ' ')
-  redis.call('SPUBLISH', BELL, state .. item.blob)
+  ring(BELL, id, prev, epoch, mver, exact(floor), exact(count), item.blob)
   if delivered then return {'ok', id, exact(delivered), exact(count)} end
   return {'ok', id}
 end

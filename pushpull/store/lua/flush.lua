@@ -1,6 +1,6 @@
 -- Move cursors of one conversation forward, of many members at once.
 -- A cursor that names a log id moves only if that id is the log's own (or redacted, or below the floor): an ack of a
--- tail that was lost must not mark its successor. A bare seq is clamped to the head.
+-- tail that was lost must not mark its successor. A bare seq is clamped to the head. (Uses basics.)
 --
 -- KEYS   1 meta  2 log  3 members  4 delivered  5 read  6 quiet  7 redacted
 -- ARGV   for each move 3 values: uid  delivered ("<seq>-<tag>" | "<seq>" | "": does not move)  read (the same)
@@ -8,8 +8,6 @@
 --         or nil: no such conversation
 local META, LOG, MEMBERS, DELIVERED, READ, QUIET, REDACTED = unpack(KEYS)
 local MOVES, STRIDE = #ARGV / 3, 3
-
-local function exact(number) return string.format('%.0f', number) end
 
 local meta = redis.call('HMGET', META, 'seq', 'floor', 'last', 'count')
 if not meta[1] then return nil end

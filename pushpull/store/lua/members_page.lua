@@ -1,4 +1,4 @@
--- A page of members in the order they joined (then by uid), with their roles and cursors.
+-- A page of members in the order they joined (then by uid), with their roles and cursors. (Uses rank.)
 -- KEYS   1 meta  2 members  3 roles  4 delivered  5 read
 -- ARGV   1 the uid the page before ended with ("": the first page)  2 the head it joined at ("": not known)
 --        3 most rows (at most 2,000)
@@ -8,21 +8,9 @@ local AFTER, JOINED, LIMIT = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 if redis.call('EXISTS', META) == 0 then return {'err', 'no_such_conversation'} end
 
--- How many members stand before (joined, uid) in the order of the set; by halving, as Redis has no call for it.
-local function rank_of(joined, uid)
-  local low, high = 0, redis.call('ZCARD', MEMBERS)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local at = redis.call('ZRANGE', MEMBERS, middle, middle, 'WITHSCORES')
-    local score = tonumber(at[2])
-    if score < joined or (score == joined and at[1] <= uid) then low = middle + 1 else high = middle end
-  end
-  return low
-end
-
 local from = 0
 if AFTER ~= '' and JOINED then
-  from = rank_of(JOINED, AFTER)
+  from = rank_after(MEMBERS, JOINED, AFTER)
 elseif AFTER ~= '' then
   local rank = redis.call('ZRANK', MEMBERS, AFTER)
   if not rank then return {'err', 'invalid'} end

@@ -1,9 +1,7 @@
--- Shared functions: how a place a reader names (a log id) relates to the log as it is now.
+-- Shared functions: how a place a reader names (a log id) relates to the log as it is now. (Uses basics.)
 
 -- The clocks of an old and a new primary may differ by as much.
 local SKEW_MS = 5000
-
-local function exact(number) return string.format('%.0f', number) end
 
 -- meta as a table, and as HGETALL gave it; nil when there is no such conversation.
 local function meta_of(key)

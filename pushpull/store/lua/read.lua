@@ -1,4 +1,4 @@
--- Read a log forward from a place, and say whether that place is still the log's own. (Uses place, page.)
+-- Read a log forward from a place, and say whether that place is still the log's own. (Uses basics, place, page.)
 -- KEYS   1 meta  2 members  3 log  4 redacted  5 edits
 -- ARGV   1 after (seq)  2 anchor: the log id held at `after`, "": none  3 most entries  4 most bytes of bodies
 -- Returns {meta's fields, members, entries, their edits, verdict, common id ("" unless diverged), "1": more follow},

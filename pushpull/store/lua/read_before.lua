@@ -1,12 +1,10 @@
--- Read a log backward. (Uses page.)
+-- Read a log backward. (Uses basics, page.)
 -- KEYS   1 meta  2 members  3 log  4 edits
 -- ARGV   1 before (seq, "": from the head)  2 the oldest seq the reader may see  3 most entries  4 most bytes of bodies
 -- Returns {meta's fields, members, entries (newest first), their edits, "1": older ones exist},
 --         or nil: no such conversation
 local META, MEMBERS, LOG, EDITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local BEFORE, OLDEST, LIMIT, MAX_BYTES = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-
-local function exact(number) return string.format('%.0f', number) end
 
 local flat = redis.call('HGETALL', META)
 if #flat == 0 then return nil end

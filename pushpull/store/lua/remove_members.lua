@@ -1,4 +1,4 @@
--- Remove members from a conversation, with all that is kept for them in it.
+-- Remove members from a conversation, with all that is kept for them in it. (Uses bell.)
 -- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 pending  7 the bell's channel
 -- ARGV   the uids (at most 2,000)
 -- Returns {members now, {uid of each who was removed}}, or {"err", "no_such_conversation"}
@@ -22,7 +22,6 @@ if #removed > 0 then
   for _, field in ipairs(redis.call('HKEYS', PENDING)) do
     if is_removed[string.match(field, '^%S+')] then redis.call('HDEL', PENDING, field) end
   end
-  local mver = redis.call('HINCRBY', META, 'mver', 1)
-  redis.call('SPUBLISH', BELL, table.concat({'1', meta[1], meta[1], meta[2], mver, meta[3], meta[4], ''}, ' '))
+  ring_changed(BELL, meta, redis.call('HINCRBY', META, 'mver', 1))
 end
 return {redis.call('ZCARD', MEMBERS), removed}

@@ -1,4 +1,4 @@
--- A conversation as one member sees it, and where one of its devices begins. (Uses place.)
+-- A conversation as one member sees it, and where one of its devices begins. (Uses basics, place.)
 -- The device has just said where it stands, so what was noted as pending for it is dropped.
 --
 -- KEYS   1 meta  2 members  3 log  4 redacted  5 roles  6 delivered  7 read  8 quiet  9 mentions  10 pending

@@ -1,4 +1,5 @@
--- Move the floor of a conversation by age and number, where nobody appends, and trim what lies below it.
+-- Move the floor of a conversation by age and number, where nobody appends, and trim what lies below it. (Uses
+-- basics, bell.)
 -- KEYS   1 meta  2 log  3 quiet  4 mentions  5 the bell's channel
 -- ARGV   1 now, ms ("0": Redis' own time)  2 days kept by default, 0: any  3 messages kept by default, 0: any
 -- Returns {floor before, floor after}, or nil: no such conversation
@@ -6,17 +7,12 @@ local META, LOG, QUIET, MENTIONS, BELL = unpack(KEYS)
 local NOW_MS, DAYS, RETAINED = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local DAY_MS = 86400000
 
-local function exact(number) return string.format('%.0f', number) end
-
 local meta = redis.call('HMGET', META, 'seq', 'floor', 'last', 'epoch', 'mver', 'count',
   'set:retain_days', 'set:retain_messages')
 if not meta[1] then return nil end
 local seq, floor = tonumber(meta[1]), tonumber(meta[2])
 DAYS, RETAINED = tonumber(meta[7] or '') or DAYS, tonumber(meta[8] or '') or RETAINED
-if NOW_MS == 0 then
-  local time = redis.call('TIME')
-  NOW_MS = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
+if NOW_MS == 0 then NOW_MS = now_in_ms() end
 
 -- The seq of the oldest entry not older than `cutoff`, seq + 1 when all are. Ids carry ms that never fall.
 local function first_since(cutoff)
@@ -38,8 +34,5 @@ if moved > floor then redis.call('HSET', META, 'floor', exact(moved)) end
 redis.call('XTRIM', LOG, 'MINID', exact(moved))
 redis.call('ZREMRANGEBYSCORE', QUIET, '-inf', '(' .. exact(moved))
 redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(moved))
-if moved > floor then
-  local state = {'1', meta[3], meta[3], meta[4], meta[5], exact(moved), meta[6], ''}
-  redis.call('SPUBLISH', BELL, table.concat(state, ' '))
-end
+if moved > floor then ring_changed(BELL, {meta[3], meta[4], exact(moved), meta[6]}, meta[5]) end
 return {floor, moved}
