@@ -20,6 +20,7 @@ MIB: Final = 1024 * KIB
 Durability = Literal["memory", "fsync", "replicated"]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
 WithdrawBy = Literal["read", "delivered"]
+WebSocketPath = Literal["direct", "asgi"]
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
 
@@ -62,6 +63,7 @@ class Server(_Section, frozen=True, kw_only=True):
     drain_s: SecondsOrNone = 10.0
     origins: tuple[str, ...] = ()
     token_in_query: bool = False
+    websocket: WebSocketPath = "direct"
 
 
 class Redis(_Section, frozen=True, kw_only=True):

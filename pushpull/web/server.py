@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -16,8 +16,10 @@ from pushpull.errors import ConfigError, StoreUnavailable
 from pushpull.node.node import Node
 from pushpull.settings import Settings
 from pushpull.store.store import Store
-from pushpull.web.app import create_app
+from pushpull.web.app import WEBSOCKET_PATH, create_app
 from pushpull.web.auth import Authenticator
+from pushpull.web.direct import DirectProtocol
+from pushpull.web.gate import Gate
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ async def serve(
     authenticator = Authenticator(settings.auth)
     try:
         await node.start()
-        await _listen(settings, node, create_app(node, authenticator, origins=origins), on_ready)
+        app = create_app(node, authenticator, origins=origins)
+        await _listen(settings, Gate(node, authenticator), app, on_ready)
     finally:
         await node.stop()
         await authenticator.aclose()
@@ -88,7 +91,7 @@ def http_config(settings: Settings, app: object) -> uvicorn.Config:
         app,  # type: ignore[arg-type]
         host=settings.server.host,
         port=settings.server.port,
-        ws="websockets-sansio",
+        ws=_direct(gate) if settings.server.websocket == "direct" else "websockets-sansio",
         ws_max_size=HELLO_BYTES_AUTHENTICATED + settings.limits.frame_bytes,
         # Chat frames are small: deflate costs 300 KB a connection and saves little.
         ws_per_message_deflate=False,
@@ -104,7 +107,16 @@ def http_config(settings: Settings, app: object) -> uvicorn.Config:
     )
 
 
-async def _listen(settings: Settings, node: Node, app: object, on_ready: Callable[[], None]) -> None:
+def _direct(gate: Gate) -> Any:
+    """What uvicorn calls for each upgrade, in place of a protocol class."""
+
+    def protocol(config: uvicorn.Config, server_state: object, app_state: object) -> DirectProtocol:
+        return DirectProtocol(gate, WEBSOCKET_PATH, server_state)
+
+    return protocol
+
+
+async def _listen(settings: Settings, gate: Gate, app: object, on_ready: Callable[[], None]) -> None:
     server = Server(http_config(settings, app))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -118,7 +130,7 @@ async def _listen(settings: Settings, node: Node, app: object, on_ready: Callabl
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
         stop.clear()
-        await _drain(node, stop)
+        await _drain(gate.node, stop)
     finally:
         server.should_exit = True
         await asyncio.wait([serving])

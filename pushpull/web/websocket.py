@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from starlette.websockets import WebSocket
 
@@ -20,12 +19,7 @@ from pushpull.delivery.session import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OV
 from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Claims
 from pushpull.node.node import Node
-from pushpull.web.auth import Authenticator
-
-BUFFERS_MAX: Final = 4
-"""Times `limits.buffer_bytes`: the hub stops pushing at one; past four it is answers nobody reads, and it ends."""
-GOODBYE_S: Final = 2.0
-REASON_BYTES: Final = 123  # a close frame holds no more (RFC 6455, 5.5)
+from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks_ours
 
 
 class AsgiConnection:
@@ -60,7 +54,7 @@ class AsgiConnection:
 
     def close(self, code: int, reason: str) -> None:
         if self._goodbye is None:
-            self._goodbye = (code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+            self._goodbye = (code, short_reason(reason))
             self._wake.set()
 
     def abort(self) -> None:
@@ -88,14 +82,15 @@ class AsgiConnection:
 async def websocket_endpoint(websocket: WebSocket) -> None:
     """`GET /v1/ws`."""
     node: Node = websocket.app.state.node
-    if not origin_allowed(websocket, node.settings.server.origins):
+    gate = Gate(node, websocket.app.state.authenticator)
+    if not gate.allows_origin(websocket.headers):
         await websocket.close()  # before accept: the server answers 403
         return
-    offered = websocket.scope.get("subprotocols", ())
-    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    gate = Gate(node, websocket.app.state.authenticator)
+    offered = websocket.headers.get("sec-websocket-protocol", "")
+    await websocket.accept(SUBPROTOCOL if speaks_ours(offered) else None)
+    token = gate.token(websocket.headers, websocket.url.query)
     try:
-        claims = await gate.upgrade_claims(websocket)
+        claims = None if token is None else await gate.authenticate(token)
     except Unauthenticated as problem:
         await websocket.close(NOT_AUTHENTICATED, problem.reason)
         return
@@ -103,30 +98,6 @@ async def websocket_endpoint(websocket: WebSocket) -> None:
         await websocket.close(OVERLOADED, problem.code)
         return
     await _serve(websocket, node, gate, claims)
-
-
-class Gate:
-    """Who may open a session."""
-
-    def __init__(self, node: Node, authenticator: Authenticator) -> None:
-        self._node = node
-        self._authenticator = authenticator
-
-    async def authenticate(self, token: str) -> Claims:
-        """Raises Unauthenticated; StoreUnavailable where it cannot be known whether the token was revoked."""
-        claims = await self._authenticator.user(token)
-        await self._node.check_revoked(claims.uid, claims.issued_at)
-        return claims
-
-    async def upgrade_claims(self, websocket: WebSocket) -> Claims | None:
-        """Who the upgrade's own token speaks for; None when it has none."""
-        scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return await self.authenticate(token.strip())
-        in_query = websocket.query_params.get("token")
-        if in_query and self._node.settings.server.token_in_query:
-            return await self.authenticate(in_query)
-        return None
 
 
 async def _serve(websocket: WebSocket, node: Node, gate: Gate, claims: Claims | None) -> None:
@@ -164,13 +135,3 @@ async def _read_in(websocket: WebSocket, received: Any, connection: AsgiConnecti
             connection.close(BAD_FRAME, "binary frames are not spoken here: one JSON object a text frame")
             return
         received(text)
-
-
-def origin_allowed(websocket: WebSocket, origins: tuple[str, ...]) -> bool:
-    """Whether a browser on the page's origin may connect; whoever sends no Origin is no browser."""
-    origin = websocket.headers.get("origin")
-    if origin is None:
-        return True
-    if origins:
-        return "*" in origins or origin in origins
-    return urlsplit(origin).netloc == websocket.headers.get("host")

@@ -1,0 +1,277 @@
+"""The WebSocket without ASGI in between: frames go from the socket to the session as a call, and back as one.
+
+Theory of operation. uvicorn accepts the connection and reads the upgrade request; its `ws=` hook then makes a
+DirectProtocol, gives it the transport and the request, and makes it the transport's protocol. DirectProtocol hands
+all of that on to a picows protocol, whose parser is C and which writes straight to the socket, and one turn of the
+loop later takes itself out of the way: from then on the transport talks to picows alone, and picows to the Listener.
+
+picows' protocol constructor is not public: the version is pinned, and tests/web/test_direct.py holds what is leaned on.
+The portable path is web.websocket; both give the node the same Connection and the same calls of the Peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from picows import (
+    WSAutoPingStrategy,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not public, see above
+
+from pushpull.delivery.frames import SUBPROTOCOL
+from pushpull.delivery.session import (
+    BAD_FRAME,
+    DRAINING,
+    FRAME_TOO_LARGE,
+    HELLO_BYTES_AUTHENTICATED,
+    NOT_AUTHENTICATED,
+    OVERLOADED,
+)
+from pushpull.errors import PushpullError, Unauthenticated
+from pushpull.model import Claims
+from pushpull.node.peer import Peer
+from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks_ours
+
+HANDSHAKE_S: Final = 5.0
+READ_BUFFER_BYTES: Final = 2048  # grows when a larger frame comes; most are acks of 60 bytes
+EARLY_MAX: Final = 64  # frames that come while the upgrade's own token is being checked
+
+# An adapter, because picows would make (and keep) a child of a plain logger for each connection.
+_log: Final = logging.LoggerAdapter(logging.getLogger("pushpull.web.direct.socket"), {})
+_log.logger.setLevel(logging.WARNING)
+
+log = logging.getLogger(__name__)
+
+
+class Listener(WSListener):
+    """One connection: a delivery.place.Connection for the node, a listener for picows."""
+
+    def __init__(self, gate: Gate, request: WSUpgradeRequest, gone: Callable[[], None]) -> None:
+        self._gate = gate
+        self._token = gate.token(request.headers, request.path.decode("latin-1").partition("?")[2])
+        self._gone = gone
+        self._limit = BUFFERS_MAX * gate.node.settings.limits.buffer_bytes
+        self._transport: WSTransport | None = None
+        self._peer: Peer | None = None
+        self._early: list[bytes] = []
+        self._parts: list[bytes] = []  # of a fragmented message
+        self._closed = False
+        self._full_since: float | None = None
+        self._waited = 0  # bytes that waited when that was last looked at
+        self._checking: asyncio.Task[None] | None = None
+        self.written = 0
+
+    # ------------------------------------------------------------------------------------------------ Connection
+
+    @property
+    def buffered(self) -> int:
+        transport = self._transport
+        return 0 if transport is None else transport.underlying_transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        if self._closed or self._transport is None:
+            return
+        if self._transport.underlying_transport.get_write_buffer_size() > self._limit:
+            self.abort()
+            return
+        self._transport.send(WSMsgType.TEXT, data)
+        self.written += 1
+
+    def stalled_s(self, now: float) -> float:
+        """Asked once a second: that is how closely a stall is timed."""
+        waiting = self.buffered
+        if not waiting:
+            self._full_since = None
+            return 0.0
+        if self._full_since is None or waiting < self._waited:
+            self._full_since = now
+        self._waited = waiting
+        return now - self._full_since
+
+    def close(self, code: int, reason: str) -> None:
+        if self._closed or self._transport is None:
+            return
+        self._closed = True
+        self._transport.send_close(code, short_reason(reason).encode())  # type: ignore[arg-type]  # any code
+        asyncio.get_running_loop().call_later(GOODBYE_S, self._transport.disconnect, False)
+
+    def abort(self) -> None:
+        self._closed = True
+        if self._transport is not None:
+            self._transport.disconnect(False)
+
+    # ------------------------------------------------------------------------------------------------ picows
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        if self._token is None:
+            self._open(None)
+        else:
+            self._checking = asyncio.create_task(self._check(self._token), name="upgrade token")
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.TEXT and frame.fin and not self._parts:
+            self._received(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
+            self._said_goodbye(transport, frame)
+        elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
+            self._received_part(frame)
+        elif kind == WSMsgType.BINARY:
+            self.close(BAD_FRAME, "binary frames are not spoken here: one JSON object a text frame")
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._closed = True
+        self._gone()
+        if self._checking is not None:
+            self._checking.cancel()
+        if self._peer is not None:
+            self._peer.lost()
+
+    # ------------------------------------------------------------------------------------------------ inside
+
+    async def _check(self, token: str) -> None:
+        try:
+            claims = await self._gate.authenticate(token)
+        except Unauthenticated as problem:
+            self.close(NOT_AUTHENTICATED, problem.reason)
+        except PushpullError as problem:
+            self.close(OVERLOADED, problem.code)
+        else:
+            self._open(claims)
+
+    def _open(self, claims: Claims | None) -> None:
+        node = self._gate.node
+        if self._closed:
+            return
+        self._peer = node.connect(self, self._gate.authenticate, claims=claims)
+        if self._peer is None:
+            draining = node.parts.draining
+            self.close(DRAINING if draining else OVERLOADED, "draining" if draining else "too many connections")
+            return
+        early, self._early = self._early, []
+        for text in early:
+            self._peer.received(text)
+
+    def _received(self, text: bytes) -> None:
+        if self._closed:
+            return
+        if self._peer is not None:
+            self._peer.received(text)
+        elif len(self._early) < EARLY_MAX:
+            self._early.append(text)
+        else:
+            self.close(BAD_FRAME, f"{EARLY_MAX} frames before the token was checked")
+
+    def _received_part(self, frame: WSFrame) -> None:
+        """Fragments are rare: whoever sends one JSON object of a few hundred bytes has no use for them."""
+        self._parts.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._parts)) > HELLO_BYTES_AUTHENTICATED:
+            self.close(FRAME_TOO_LARGE, f"a message of over {HELLO_BYTES_AUTHENTICATED} bytes")
+        elif frame.fin:
+            text, self._parts = b"".join(self._parts), []
+            self._received(text)
+
+    def _said_goodbye(self, transport: WSTransport, frame: WSFrame) -> None:
+        if not transport.is_close_frame_sent:
+            with contextlib.suppress(ValueError):
+                transport.send_close(frame.get_close_code())
+        self._closed = True
+        transport.disconnect()
+
+
+class DirectProtocol(asyncio.Protocol):
+    """What uvicorn makes of its `ws=` hook, for one connection."""
+
+    def __init__(self, gate: Gate, path: str, server_state: Any) -> None:
+        self._gate = gate
+        self._path = path
+        self._connections = server_state.connections
+        self._listener: Listener | None = None
+        self._transport: asyncio.Transport | None = None
+        self._socket = WSProtocol(
+            None,  # host and port, path: a client's
+            None,
+            False,  # is_client_side
+            self._listen,
+            _log,
+            True,  # disconnect_on_exception
+            HANDSHAKE_S,
+            False,  # enable_auto_ping: the session pings by itself
+            20.0,
+            20.0,
+            WSAutoPingStrategy.PING_WHEN_IDLE,
+            True,  # enable_auto_pong
+            HELLO_BYTES_AUTHENTICATED + gate.node.settings.limits.frame_bytes,
+            None,  # extra_headers: a client's
+            READ_BUFFER_BYTES,
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "set_protocol")
+        self._transport = transport  # type: ignore[assignment]  # uvloop's is no subclass
+        self._connections.add(self)
+        self._socket.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """The upgrade request, as uvicorn rebuilt it; and whatever comes until the transport is picows' own."""
+        view = memoryview(data)
+        while view:
+            room = self._socket.get_buffer(len(view))
+            size = min(len(room), len(view))
+            room[:size] = view[:size]
+            self._socket.buffer_updated(size)
+            view = view[size:]
+        # uvicorn sets this object as the protocol when we return: take over right after that.
+        asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self._forget()
+        self._socket.connection_lost(problem)
+
+    def pause_writing(self) -> None:
+        """Nothing to do: `buffered` is asked before each push."""
+
+    def resume_writing(self) -> None:
+        """See pause_writing."""
+
+    def eof_received(self) -> bool | None:
+        return None
+
+    def shutdown(self) -> None:
+        """uvicorn stops. The node has drained by then; who is still here is told so."""
+        if self._listener is not None:
+            self._listener.close(DRAINING, "the node is going away")
+
+    def _hand_over(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.set_protocol(self._socket)
+
+    def _listen(self, request: WSUpgradeRequest) -> Any:
+        """picows asks who listens: a Listener with the 101 answer, or an answer that refuses."""
+        if request.path.decode("latin-1").partition("?")[0] != self._path:
+            return _refusal(404, b"no WebSocket here")
+        if not self._gate.allows_origin(request.headers):
+            return _refusal(403, b"this origin may not connect")
+        ours = speaks_ours(request.headers.get("sec-websocket-protocol", ""))
+        chosen = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if ours else {}
+        self._listener = Listener(self._gate, request, self._forget)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), self._listener)
+
+    def _forget(self) -> None:
+        self._connections.discard(self)
+
+
+def _refusal(status: int, body: bytes) -> WSUpgradeResponseWithListener:
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body), None)

@@ -1,0 +1,64 @@
+"""Who may open a session: what an upgrade request shows by itself, on either path (web.websocket, web.direct)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from pushpull.delivery.frames import SUBPROTOCOL
+from pushpull.model import Claims
+from pushpull.node.node import Node
+from pushpull.web.auth import Authenticator
+
+GOODBYE_S: Final = 2.0
+"""For the peer's answer to our close frame; then the connection ends without it."""
+
+REASON_BYTES: Final = 123
+"""A close frame holds no more (RFC 6455, 5.5)."""
+
+BUFFERS_MAX: Final = 4
+"""Times `limits.buffer_bytes`: the hub stops pushing at one; past four it is answers nobody reads, and it ends."""
+
+
+class Gate:
+    """Reads headers (names in lower case) and query of the upgrade; nothing of the protocol is decided here."""
+
+    def __init__(self, node: Node, authenticator: Authenticator) -> None:
+        self.node = node
+        self._authenticator = authenticator
+
+    def allows_origin(self, headers: Mapping[str, str]) -> bool:
+        """Whether a browser on the page's origin may connect; whoever sends no Origin is no browser."""
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        origins = self.node.settings.server.origins
+        if origins:
+            return "*" in origins or origin in origins
+        return urlsplit(origin).netloc == headers.get("host")
+
+    def token(self, headers: Mapping[str, str], query: str) -> str | None:
+        """The token of the upgrade: `Authorization: Bearer`, or in the query where the settings allow it."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()
+        if self.node.settings.server.token_in_query:
+            return parse_qs(query).get("token", [None])[0]
+        return None
+
+    async def authenticate(self, token: str) -> Claims:
+        """Raises Unauthenticated; StoreUnavailable where it cannot be known whether the token was revoked."""
+        claims = await self._authenticator.user(token)
+        await self.node.check_revoked(claims.uid, claims.issued_at)
+        return claims
+
+
+def speaks_ours(offered: str) -> bool:
+    """Whether `Sec-WebSocket-Protocol` offers our subprotocol."""
+    return SUBPROTOCOL in (name.strip() for name in offered.split(","))
+
+
+def short_reason(reason: str) -> str:
+    """`reason`, cut to what a close frame holds."""
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")
