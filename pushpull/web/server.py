@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
 
 from pushpull.delivery.session import HELLO_BYTES_AUTHENTICATED
 from pushpull.errors import ConfigError, StoreUnavailable
@@ -58,7 +59,7 @@ async def serve(
     try:
         await node.start()
         app = create_app(node, authenticator, origins=origins)
-        await _listen(settings, Gate(node, authenticator), app, on_ready)
+        await _listen(settings, node, app, on_ready)
     finally:
         await node.stop()
         await authenticator.aclose()
@@ -85,13 +86,13 @@ async def _open_store(settings: Settings, redis_url: str) -> Store:
             await asyncio.sleep(1.0)
 
 
-def http_config(settings: Settings, app: object) -> uvicorn.Config:
+def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
     """How uvicorn is to serve `app`."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=settings.server.host,
         port=settings.server.port,
-        ws=_direct(gate) if settings.server.websocket == "direct" else "websockets-sansio",
+        ws=_direct(app) if settings.server.websocket == "direct" else "websockets-sansio",
         ws_max_size=HELLO_BYTES_AUTHENTICATED + settings.limits.frame_bytes,
         # Chat frames are small: deflate costs 300 KB a connection and saves little.
         ws_per_message_deflate=False,
@@ -107,8 +108,9 @@ def http_config(settings: Settings, app: object) -> uvicorn.Config:
     )
 
 
-def _direct(gate: Gate) -> Any:
+def _direct(app: Starlette) -> Any:
     """What uvicorn calls for each upgrade, in place of a protocol class."""
+    gate = Gate(app.state.node, app.state.authenticator)
 
     def protocol(config: uvicorn.Config, server_state: object, app_state: object) -> DirectProtocol:
         return DirectProtocol(gate, WEBSOCKET_PATH, server_state)
@@ -116,7 +118,7 @@ def _direct(gate: Gate) -> Any:
     return protocol
 
 
-async def _listen(settings: Settings, gate: Gate, app: object, on_ready: Callable[[], None]) -> None:
+async def _listen(settings: Settings, node: Node, app: Starlette, on_ready: Callable[[], None]) -> None:
     server = Server(http_config(settings, app))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -130,7 +132,7 @@ async def _listen(settings: Settings, gate: Gate, app: object, on_ready: Callabl
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
         stop.clear()
-        await _drain(gate.node, stop)
+        await _drain(node, stop)
     finally:
         server.should_exit = True
         await asyncio.wait([serving])
