@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pushpull.delivery import frames
@@ -83,10 +83,7 @@ class Hub:
 
     def _push_at_once(self, feed: Feed) -> None:
         while (page := self._next_page(feed)) is not None:
-            frame = self._frame(feed, page)
-            now = time.monotonic()
-            for place in tuple(feed.pushed):
-                self._hand(place, page, frame, now)
+            self._hand_slice(tuple(feed.pushed), page, self._frame(feed, page))
             self._fanned(feed, page)
 
     async def _push_in_slices(self, feed: Feed) -> None:
@@ -102,9 +99,7 @@ class Hub:
         frame, generation = self._frame(feed, page), feed.generation
         places = tuple(feed.pushed)
         for first in range(0, len(places), SLICE):
-            now = time.monotonic()
-            for place in places[first : first + SLICE]:
-                self._hand(place, page, frame, now)
+            self._hand_slice(places[first : first + SLICE], page, frame)
             await asyncio.sleep(0)
             if feed.held or feed.generation != generation:
                 return False
@@ -127,11 +122,16 @@ class Hub:
             feed.cid, page.after, page.upto, page.upto_id, page.items, head=feed.tail.head, floor=feed.head.floor
         )
 
-    def _hand(self, place: Place, page: Page, frame: bytes, now: float) -> None:
+    def _hand_slice(self, places: Sequence[Place], page: Page, frame: bytes) -> None:
+        now = time.monotonic()
+        handed = sum(self._hand(place, page, frame, now) for place in places)
+        self._metrics.deliveries.inc(handed * len(page.items))
+
+    def _hand(self, place: Place, page: Page, frame: bytes, now: float) -> bool:
         """Hand one shared frame to one place, or let the place lag. The innermost part of the hot path."""
         window = place.window
         if window.sent >= page.upto or place.mode is not Mode.PUSH or not place.attached:
-            return
+            return False
         connection = place.connection
         if (
             window.sent != page.after
@@ -142,10 +142,10 @@ class Hub:
             place.lagging = True
             if not window.outstanding:
                 self._full[place] = None  # no ack is to come that would bring it back
-            return
+            return False
         connection.write(frame)
         self._extend(place, page, now)
-        self._metrics.deliveries.inc(len(page.items))
+        return True
 
     def _fanned(self, feed: Feed, page: Page) -> None:
         feed.fanned = page.upto

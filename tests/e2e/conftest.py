@@ -16,13 +16,14 @@ Serve = Callable[..., Awaitable[LocalService]]
 ServeProcess = Callable[..., ServiceProcess]
 
 
-@pytest.fixture
-async def serve(redis_url: str) -> AsyncIterator[Serve]:
-    """Start a service with these settings: `await serve(delivery={"ack_wait_ms": 150})`."""
+@pytest.fixture(params=["direct", "asgi"])
+async def serve(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[Serve]:
+    """Start a service with these settings: `await serve(delivery={"ack_wait_ms": 150})`; on both WebSocket paths."""
     async with AsyncExitStack() as stack:
 
         async def start(*, url: str = redis_url, **sections: dict[str, Any]) -> LocalService:
-            return await stack.enter_async_context(serving(settings_of(**sections), url))
+            server = {"websocket": request.param, **sections.pop("server", {})}
+            return await stack.enter_async_context(serving(settings_of(server=server, **sections), url))
 
         yield start
 
