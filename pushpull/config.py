@@ -121,13 +121,12 @@ def _all_given(
 
 def _in_file(path: Path, problems: _Problems) -> Iterator[_Given]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
-        problems.append(f"file {path}: cannot be read: {reason}")
-        return
+        document = tomllib.loads(_text_of(path))
     except tomllib.TOMLDecodeError as problem:
         problems.append(f"file {path}: not TOML: {lowered(problem)}")
+        return
+    except ValueError as problem:
+        problems.append(f"file {path}: {problem}")
         return
     for section, table in document.items():
         if not isinstance(table, dict):
@@ -139,6 +138,16 @@ def _in_file(path: Path, problems: _Problems) -> Iterator[_Given]:
             yield _Given(f"{section}.{key}", value, f"file {path}", is_text=False)
 
 
+def _text_of(path: Path) -> str:
+    """What a file holds. Raises ValueError with the reason when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise ValueError(f"cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("cannot be read: it is not UTF-8") from None
+
+
 def _resolved(given: _Given, problems: _Problems) -> _Given | None:
     """`given`, or what the file holds that a `<key>_file` names; None where that file cannot be read."""
     name = given.name.removesuffix("_file")
@@ -146,15 +155,11 @@ def _resolved(given: _Given, problems: _Problems) -> _Given | None:
         return given
     origin = f"{given.origin} ({given.name.partition('.')[2]})"
     try:
-        text = Path(str(given.value)).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
-        problems.append(f"{given.origin}: {given.name} {str(given.value)!r:.200} cannot be read: {reason}")
-        return None
-    if not text:
-        problems.append(
-            f"{given.origin}: {given.name} {str(given.value)!r:.200} is empty; expected the value of {name}"
-        )
+        text = _text_of(Path(str(given.value))).strip()
+        if not text:
+            raise ValueError(f"is empty; expected the value of {name}")
+    except ValueError as problem:
+        problems.append(f"{given.origin}: {given.name} {str(given.value)!r:.200} {problem}")
         return None
     value: Any = text
     if name == "auth.public_keys":

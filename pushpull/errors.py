@@ -126,7 +126,15 @@ def _tree(root: type[PushpullError]) -> dict[str, type[PushpullError]]:
 
 
 BY_CODE: dict[str, type[PushpullError]] = _tree(PushpullError)
-"""code -> class, for whoever reads an error off the wire."""
+"""code -> class."""
+
+
+def error_of(code: str, message: str, *, retry_after_ms: float | None = None) -> PushpullError:
+    """The error for a code off the wire; PushpullError itself for a code of a later release."""
+    if code == Unauthenticated.code:
+        return Unauthenticated(message or code)
+    wait_ms = None if retry_after_ms is None else int(retry_after_ms)
+    return BY_CODE.get(code, PushpullError)(message or code, retry_after_ms=wait_ms)
 
 
 def no_such_conversation(cid: str) -> NoSuchConversation:

@@ -8,7 +8,7 @@ primary lost its tail) have different ids. Outside this module and the append sc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, NewType
 
@@ -25,7 +25,13 @@ ZERO_ID: Final = LogId("0-0")
 TAG_DIGEST_BITS: Final = 10
 CMID_MAX: Final = 64
 
-_NAME = re.compile(r"[A-Za-z0-9._:@-]{1,128}\Z")
+NAME_PATTERN: Final = "[A-Za-z0-9._:@-]{1,128}"
+"""Of a cid and a uid."""
+
+EXACT_MAX: Final = 2**53 - 1
+"""The largest integer that JavaScript and Lua hold exactly; a larger one could not even be answered with."""
+
+_NAME = re.compile(NAME_PATTERN + r"\Z")
 # 19 digits of seq would pass 2**53, where Lua's and JavaScript's numbers stop being exact.
 _LOG_ID = re.compile(r"(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})\Z")
 
@@ -121,6 +127,11 @@ class Cursors:
     unread: int
     count: int
 
+    def joined_with(self, other: Cursors) -> Cursors:
+        """Both, told in either order: each cursor where it is furthest, `unread` and `count` of the newer one."""
+        newer = max(self, other, key=lambda each: (each.read, each.count))
+        return replace(newer, delivered=max(self.delivered, other.delivered))
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -183,6 +194,7 @@ class Head:
     rev: int  # grows with each redaction and edit
     members: int
     settings: ConversationSettings
+    removals: int = 0  # how often members were removed: who sees it grown asks who of its own still is one
 
     @property
     def seq(self) -> int:

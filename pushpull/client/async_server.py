@@ -18,9 +18,6 @@ from pushpull.model import Sent
 
 T = TypeVar("T")
 
-MEMBERS_PAGE = 1000
-MESSAGES_PAGE = 500
-
 
 class AsyncServer(Backend):
     """A service, for a backend that holds one of its API keys. Tasks of one loop may share it.
@@ -71,7 +68,7 @@ class AsyncServer(Backend):
         """All members, {user, role, joined, delivered, read} each, a page of requests at a time."""
         after: str | None = None
         while True:
-            page = await self._run(calls.members_page(cid, after, MEMBERS_PAGE))
+            page = await self._run(calls.members_page(cid, after))
             for row in page["members"]:
                 yield row
             after = page["next"]
@@ -103,7 +100,7 @@ class AsyncServer(Backend):
     async def messages(self, cid: str, *, after: int = 0) -> AsyncIterator[Message]:
         """The messages above seq `after`, ascending, up to the head, a page of requests at a time."""
         while True:
-            page = await self._run(calls.messages(cid, after, MESSAGES_PAGE))
+            page = await self._run(calls.messages(cid, after))
             for message in calls.listed(page):
                 yield message
             if page.upto >= page.head or page.upto <= after:
@@ -125,7 +122,7 @@ class AsyncServer(Backend):
     async def pending(
         self, cid: str, *, user: str | None = None, min_idle_ms: int | None = None, limit: int | None = None
     ) -> Json:
-        """Who lacks how much: {count, min, max, consumers}; with `limit` also `rows`, session by session."""
+        """Who lacks how much: {count, min, max, consumers}; with `limit` instead {rows}, device by device."""
         return await self._run(calls.pending(cid, user, min_idle_ms, limit))
 
     async def receipts(self, cid: str, seq: int) -> Json:

@@ -18,13 +18,13 @@ from tenacity import (
 )
 
 from pushpull import __version__
+from pushpull.client.addresses import is_loopback
 from pushpull.errors import ConfigError, Invalid, PushpullError, StoreUnavailable
 from pushpull.model import check_uid
 
 RETRY_S: Final = 15.0
 """How long a call is tried again: a restart of the service or a failover of Redis takes less."""
 TIMEOUT_S: Final = 30.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _jitter = wait_random_exponential(multiplier=0.1, max=2.0)
 
 
@@ -42,7 +42,7 @@ class Backend:
             "base_url": self.url,
             "headers": {"X-API-Key": key, "User-Agent": f"pushpull-python/{__version__}"},
             "timeout": TIMEOUT_S,
-            "trust_env": parts.hostname not in _LOOPBACK,  # a proxy has no business on this machine's own address
+            "trust_env": not is_loopback(url),
         }
 
     def token(self, uid: str, ttl_s: float = 3600) -> str:

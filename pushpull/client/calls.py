@@ -14,9 +14,8 @@ import httpx2
 import msgspec
 
 from pushpull.client import events, frames
-from pushpull.client.core import error_of
 from pushpull.client.events import HistoryPage, Message
-from pushpull.errors import Invalid, PushpullError, StoreUnavailable
+from pushpull.errors import Invalid, PushpullError, StoreUnavailable, error_of
 from pushpull.model import Cid, LogId, Role, Sent, check_cid, check_uid
 
 T = TypeVar("T")
@@ -24,6 +23,10 @@ T = TypeVar("T")
 Json = dict[str, Any]
 Member = str | tuple[str, Role | str]
 """A uid, or a uid with a role; a bare uid joins as `member`."""
+
+MEMBERS_PAGE: Final = 1000
+MESSAGES_PAGE: Final = 500
+"""As many on a page as the service gives."""
 
 _NOT_TEMPORARY_PROXY: Final = frozenset({501, 505})
 
@@ -130,8 +133,8 @@ def change_members(cid: str, *, add: Iterable[Member] = (), remove: Iterable[str
     return Call("POST", _conversation(cid, "/members"), _same, body=_encoded(body))
 
 
-def members_page(cid: str, after: str | None, limit: int) -> Call[Json]:
-    return Call("GET", _conversation(cid, "/members"), _same, query=_given(after=after, limit=limit))
+def members_page(cid: str, after: str | None) -> Call[Json]:
+    return Call("GET", _conversation(cid, "/members"), _same, query=_given(after=after, limit=MEMBERS_PAGE))
 
 
 def message_fields(
@@ -178,11 +181,11 @@ def _batch_item(message: Mapping[str, Any]) -> Json:
         raise Invalid(f"a message of a batch has fields {sorted(fields)}, expected those of send") from None
 
 
-def messages(cid: str, after: int, limit: int) -> Call[frames.Messages]:
+def messages(cid: str, after: int) -> Call[frames.Messages]:
     def page(answer: Any) -> frames.Messages:
         return msgspec.convert(answer, frames.Messages)
 
-    return Call("GET", _conversation(cid, "/messages"), page, query={"after": after, "limit": limit})
+    return Call("GET", _conversation(cid, "/messages"), page, query={"after": after, "limit": MESSAGES_PAGE})
 
 
 def listed(page: frames.Messages) -> list[Message]:

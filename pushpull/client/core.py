@@ -21,7 +21,7 @@ from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
 from pushpull.client.pulls import Pulls
 from pushpull.client.rule import Applied, Duplicate
-from pushpull.errors import BY_CODE, PushpullError, Unauthenticated
+from pushpull.errors import error_of
 from pushpull.model import seq_of
 
 
@@ -175,8 +175,14 @@ class Core:
         told = Told(frame.reason, frame.pos, frame.epoch)
         if position is None:
             self.held.told[frame.cid] = told  # ahead of its row: the row will refer to it
+        elif frame.reason == "trimmed" and seq_of(frame.pos) <= position.seq:
+            # What is gone lies below: frames that were on their way have carried the device past it.
+            position.head = max(position.head, frame.head)
+            self.held.on_head(frame.cid, head=position.head, floor=frame.floor)
+            self.pulls.want(frame.cid)
         elif self.held.told.get(frame.cid) != told:
             position.on_reset(pos=frame.pos, epoch=frame.epoch, head=frame.head, reason=frame.reason)
+            self.pulls.heard(frame.cid, answer=True)  # a pull from before the reset is no use any more
             self.acks.forget(frame.cid)
             self._reset(frame.cid, told, floor=frame.floor)
             self.pulls.want(frame.cid)
@@ -252,14 +258,6 @@ class Core:
 
     def _on_ping(self, frame: frames.Ping, now: float) -> None:
         self._answers.append({"type": "pong"} if frame.t is None else {"type": "pong", "t": frame.t})
-
-
-def error_of(code: str, message: str, *, retry_after_ms: float | None = None) -> PushpullError:
-    """The exception for a code off the wire; PushpullError itself for one this client does not know."""
-    if code == Unauthenticated.code:
-        return Unauthenticated(message or code)
-    wait_ms = None if retry_after_ms is None else int(retry_after_ms)
-    return BY_CODE.get(code, PushpullError)(message or code, retry_after_ms=wait_ms)
 
 
 _HANDLERS: Final[dict[type[frames.Incoming], Callable[[Core, Any, float], None]]] = {

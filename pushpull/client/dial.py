@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pushpull import __version__
+from pushpull.client.addresses import websocket_url
 from pushpull.client.chat import Chat
 from pushpull.client.connection import OnPositions
-from pushpull.client.link import websocket_url
 from pushpull.client.tokens import Token, TokenSource
 from pushpull.errors import Invalid
 from pushpull.model import check_cid, check_log_id

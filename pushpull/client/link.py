@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from pushpull.client import frames
+from pushpull.client.addresses import is_loopback
 from pushpull.client.closed import LinkClosed
 from pushpull.client.pace import Pace
 from pushpull.errors import BadRequest, Invalid
@@ -22,18 +22,6 @@ OPEN_S: Final = 10.0
 """For the upgrade, and again for `welcome`."""
 SILENCE: Final = 2.5
 """Heartbeats without any frame until the connection counts as dead; from the contract."""
-_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def websocket_url(url: str) -> str:
-    """The WebSocket of a service at `url` (http, https, ws or wss; with or without the path). Raises Invalid."""
-    parts = urlsplit(url)
-    scheme = _SCHEMES.get(parts.scheme)
-    if scheme is None or not parts.hostname:
-        raise Invalid(f"url {url!r:.200} is not http://, https://, ws:// or wss:// with a host")
-    path = parts.path.rstrip("/")
-    return urlunsplit((scheme, parts.netloc, path if path.endswith("/v1/ws") else f"{path}/v1/ws", parts.query, ""))
 
 
 class Link:
@@ -58,7 +46,7 @@ class Link:
                 max_size=frames.MAX_FRAME_BYTES,
                 open_timeout=OPEN_S,
                 close_timeout=1,
-                proxy=None if urlsplit(url).hostname in _LOOPBACK else True,
+                proxy=None if is_loopback(url) else True,
             )
             return cls(socket)
 

@@ -43,7 +43,6 @@ class Outgoing:
     ref: int | None = None
     first_at: int | None = None
     in_flight: bool = False
-    again: bool = False  # was stored before and lost
     result: Sent | None = None
     error: PushpullError | None = None
     on_done: Callable[[Outgoing], None] | None = None
@@ -195,7 +194,7 @@ class Outbox:
         lost.sort(key=lambda o: seq_of(o.result.id) if o.result else 0)
         for outgoing in reversed(lost):
             self._kept.remove(outgoing)
-            outgoing.again, outgoing.result, outgoing.in_flight = True, None, False
+            outgoing.result, outgoing.in_flight = None, False
             self._lanes.setdefault(cid, _Lane()).queue.appendleft(outgoing)
             self._pending += 1
         return len(lost)

@@ -6,8 +6,7 @@ import asyncio
 from typing import Any
 
 from pushpull.client import frames
-from pushpull.client.core import error_of
-from pushpull.errors import PushpullError
+from pushpull.errors import PushpullError, error_of
 
 
 class Requests:

@@ -121,12 +121,6 @@ class Position:
             return None
         return "trimmed" if seq_of(row.start) > seq_of(held) else "diverged"
 
-    def next_pull(self) -> int | None:
-        """The `after` of the pull to send now, or None."""
-        if self.chasing and self.pulling is None and self.behind:
-            return self.seq
-        return None
-
     def _answered(self, frame: frames.Messages) -> bool:
         answered = self.pulling is not None and frame.after == self.pulling
         if answered:

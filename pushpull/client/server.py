@@ -18,9 +18,6 @@ from pushpull.model import Sent
 
 T = TypeVar("T")
 
-MEMBERS_PAGE = 1000
-MESSAGES_PAGE = 500
-
 
 class Server(Backend):
     """A service, for a backend that holds one of its API keys. Threads may share it.
@@ -71,7 +68,7 @@ class Server(Backend):
         """All members, {user, role, joined, delivered, read} each, a page of requests at a time."""
         after: str | None = None
         while True:
-            page = self._run(calls.members_page(cid, after, MEMBERS_PAGE))
+            page = self._run(calls.members_page(cid, after))
             yield from page["members"]
             after = page["next"]
             if after is None:
@@ -102,7 +99,7 @@ class Server(Backend):
     def messages(self, cid: str, *, after: int = 0) -> Iterator[Message]:
         """The messages above seq `after`, ascending, up to the head, a page of requests at a time."""
         while True:
-            page = self._run(calls.messages(cid, after, MESSAGES_PAGE))
+            page = self._run(calls.messages(cid, after))
             yield from calls.listed(page)
             if page.upto >= page.head or page.upto <= after:
                 return
@@ -123,7 +120,7 @@ class Server(Backend):
     def pending(
         self, cid: str, *, user: str | None = None, min_idle_ms: int | None = None, limit: int | None = None
     ) -> Json:
-        """Who lacks how much: {count, min, max, consumers}; with `limit` also `rows`, session by session."""
+        """Who lacks how much: {count, min, max, consumers}; with `limit` instead {rows}, device by device."""
         return self._run(calls.pending(cid, user, min_idle_ms, limit))
 
     def receipts(self, cid: str, seq: int) -> Json:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from pushpull.commands._local import config_option, settings_in_force
+from pushpull.commands._show import show_json
 from pushpull.config import flattened
 from pushpull.settings import shown_value
 
@@ -21,7 +21,7 @@ def command(as_json: bool, config_file: str | None) -> None:
     rows = {name: (shown_value(name, value), origins[name]) for name, value in flattened(settings).items()}
     if as_json:
         document = {name: {"value": value, "origin": origin} for name, (value, origin) in rows.items()}
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        show_json(document)
         return
     width = max(map(len, rows))
     for name, (value, origin) in rows.items():

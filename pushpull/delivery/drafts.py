@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
 import orjson
 
 from pushpull.errors import BadRequest, Invalid, TooLarge
-from pushpull.model import CMID_MAX, QUIET_KINDS, Cid, Draft, Kind, Uid, check_uid
+from pushpull.model import CMID_MAX, EXACT_MAX, QUIET_KINDS, Cid, Draft, Kind, Uid, check_uid
 from pushpull.settings import Limits
 
 KIND_MAX: Final = 64
+DEPTH_MAX: Final = 200
+"""Arrays and objects inside each other. Parsers give up somewhere above 900, and not all of them in the same place."""
 SERVICE_PREFIX: Final = "sys."
 NEEDS_REF: Final = frozenset({Kind.EDIT, Kind.REACTION})
 
-
-EXACT_MAX: Final = 2**53 - 1
 Exact = Annotated[int, msgspec.Meta(ge=-EXACT_MAX, le=EXACT_MAX)]
-"""An integer that JavaScript and Lua hold exactly; a larger one could not even be answered with."""
 
 
 class DraftFields(msgspec.Struct, kw_only=True):
@@ -71,14 +71,32 @@ def redaction(cid: Cid, seq: int, *, sender: Uid | None, own: bool) -> Draft:
 
 
 def check_body(body: bytes, limit_bytes: int) -> bytes:
-    """Return `body` if it is JSON of at most `limit_bytes`; NaN, lone surrogates and bad UTF-8 are not JSON."""
+    """Return `body` if it is JSON of at most `limit_bytes` and DEPTH_MAX; NaN, lone surrogates, bad UTF-8 are not."""
     if len(body) > limit_bytes:
         raise TooLarge(f"body of {len(body)} bytes is over the limit of {limit_bytes}")
     try:
-        orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
         raise BadRequest(f"body is not JSON: {problem.msg} at byte {problem.pos}") from None
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and nests_deeper(value, DEPTH_MAX):
+        raise Invalid(f"body has over {DEPTH_MAX} arrays and objects inside each other")
     return body
+
+
+def nests_deeper(value: object, depth: int) -> bool:
+    """Whether `value`, as JSON was decoded, has more than `depth` arrays and objects inside each other."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _check_cmid(cmid: str) -> None:

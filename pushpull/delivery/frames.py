@@ -17,9 +17,9 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from pushpull.delivery.drafts import EXACT_MAX, DraftFields, Exact
+from pushpull.delivery.drafts import DraftFields, Exact
 from pushpull.errors import BadRequest, PushpullError, Unsupported, lowered
-from pushpull.model import Cid, Cursors, Entry, Sent
+from pushpull.model import EXACT_MAX, Cid, Cursors, Entry, Sent
 
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pushpull.delivery.window import Window
-from pushpull.model import Cid, LogId, Mode, SessionId, Uid
+from pushpull.model import Cid, Cursors, LogId, Mode, SessionId, Uid
 
 
 class Connection(Protocol):
@@ -57,6 +57,8 @@ class Place:
         "noted",
         "notified",
         "oldest",
+        "pulling",
+        "told",
         "window",
     )
 
@@ -70,6 +72,19 @@ class Place:
         self.oldest = oldest
         self.attached = True
         self.lagging = False  # push: it missed a live frame, the backlog goes batch by batch
-        self.fetching = False  # a read for this place is under way
+        self.fetching = False  # a batch of its backlog is being read
+        self.pulling = False  # a forward pull of the device's own is being answered
+        self.told: Cursors | None = None  # the user's cursors as this device knows them
         self.notified = 0  # the head it was last told of
         self.noted = False  # it has a row in the conversation's pending table
+
+    def news_of(self, cursors: Cursors) -> Cursors | None:
+        """What to tell the device now that the user's cursors are known to be at `cursors`; None: nothing new.
+
+        Answers of several connections to Redis come in any order, and what a device is told never goes back.
+        """
+        known = cursors if self.told is None else cursors.joined_with(self.told)
+        if known == self.told:
+            return None
+        self.told = known
+        return known

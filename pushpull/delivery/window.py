@@ -133,8 +133,17 @@ class Window:
         self.deadline = NEVER
         self.delivery_count = 0
 
+    def skip(self, floor: LogId) -> None:
+        """Nothing up to `floor` can be sent again: it was trimmed. What was sent above it stays outstanding."""
+        seq = seq_of(floor)
+        if seq >= self.sent:
+            self.rewind(floor)
+        elif seq > self.acked:
+            self.acked, self.acked_id = seq, floor
+            self.marks = [mark for mark in self.marks if mark[0] > seq]
+
     def rewind(self, start: LogId) -> None:
-        """Stand at `start`, wherever that is: the log diverged, or was trimmed under the device."""
+        """Stand at `start`, wherever that is: the log diverged."""
         self.acked = self.sent = seq_of(start)
         self.acked_id = self.sent_id = start
         self.marks.clear()

@@ -7,16 +7,15 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from pushpull.client.addresses import is_loopback
 from pushpull.demo.service import OwnService
 from pushpull.redis_server import ask, info_field
 
 PREFIX: Final = "pushpull_"
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,7 @@ class Readings:
 
     def __init__(self, url: str, own: OwnService | None = None) -> None:
         self._own = own
-        local = urlsplit(url).hostname in LOOPBACK
-        self._client = httpx2.AsyncClient(base_url=url, timeout=5.0, trust_env=not local)
+        self._client = httpx2.AsyncClient(base_url=url, timeout=5.0, trust_env=not is_loopback(url))
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -21,8 +21,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from pushpull.client import frames
+from pushpull.client.addresses import websocket_url
 from pushpull.client.closed import LinkClosed
-from pushpull.client.link import SUBPROTOCOL, websocket_url
+from pushpull.client.link import SUBPROTOCOL
 
 LOST: Final = 1006
 _TEXTS: Final = frozenset({Opcode.TEXT, Opcode.CONT})

@@ -4,7 +4,7 @@ One batch is in flight. What arrives meanwhile waits and is the next batch, so t
 lone send waits for nobody. Order: a batch is handed over in the order taken, and after a draft fails, those of its
 chain that wait behind it fail too (the store sees to it inside a batch).
 
-Bounded: `limits.waiting_sends`; one more is refused with StoreUnavailable, at once.
+Bounded: `limits.waiting_sends` and WAITING_BYTES of bodies; one more is refused with StoreUnavailable, at once.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 BATCH_MESSAGES: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024  # of bodies: what one pipeline may hold in memory twice
+WAITING_BYTES: Final = 64 * 1024 * 1024  # of bodies: `waiting_sends` of the largest would be ten times as much
 
 Outcome = Sent | PushpullError
 
@@ -48,17 +49,19 @@ class Appender:
         self._metrics = metrics
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Draft, asyncio.Future[Outcome], float]] = deque()
+        self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, draft: Draft) -> asyncio.Future[Outcome]:
         """Take a draft; the future's result is Sent or the error (it is never raised, so it may be dropped)."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if len(self._waiting) >= self._waiting_max:
+        if len(self._waiting) >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:
             self._metrics.refusals.labels(StoreUnavailable.code).inc()
             problem = f"{len(self._waiting)} sends are waiting for the log already: nothing was stored"
             future.set_result(StoreUnavailable(problem, retry_after_ms=1000))
             return future
         self._waiting.append((draft, future, time.monotonic()))
+        self._waiting_bytes += len(draft.body)
         if self._task is None:
             self._task = asyncio.create_task(self._drain_waiting(), name="appender")
         return future
@@ -90,6 +93,7 @@ class Appender:
         while self._waiting and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
             batch.append(self._waiting.popleft())
             size += len(batch[-1][0].body)
+        self._waiting_bytes -= size
         self._metrics.waiting_sends.set(len(self._waiting))
         return batch
 
@@ -128,6 +132,7 @@ class Appender:
             elif not future.done():
                 future.set_result(StoreUnavailable("a send before it failed: retry in order, with the same cmids"))
         self._waiting = kept
+        self._waiting_bytes = sum(len(draft.body) for draft, _, _ in kept)
 
     def _count(self, outcome: Outcome) -> None:
         if isinstance(outcome, PushpullError):

@@ -10,19 +10,14 @@ It also keeps the tails of this node within `tails_bytes`: the least recently us
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 from collections.abc import Callable
 from typing import Final
 
-from pushpull.errors import PushpullError
 from pushpull.model import Head
 from pushpull.node.feed import Feed
 from pushpull.node.feeds import Feeds, Heads
 from pushpull.node.metrics import Metrics
 from pushpull.settings import Delivery
-
-log = logging.getLogger(__name__)
 
 CHUNK: Final = 100
 
@@ -37,17 +32,8 @@ class Audit:
         self._settings = settings
         self._stale = stale
 
-    async def run(self) -> None:
-        """Round after round, for ever. A round starts at a random moment, so that nodes do not audit in step."""
-        while True:
-            await asyncio.sleep(self._settings.audit_interval_s * random.uniform(0.5, 1.0))
-            try:
-                await self.round()
-            except PushpullError as problem:
-                log.warning("audit: %s", problem.message)
-
     async def round(self) -> int:
-        """Look at every feed once; returns how many were behind."""
+        """Look at every feed once; returns how many were behind. Raises StoreUnavailable."""
         self.shrink_tails()
         behind = 0
         feeds = list(self._feeds)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from pushpull.errors import PushpullError
 
 log = logging.getLogger(__name__)
+
+Work = Callable[[], Awaitable[object] | None]
 
 
 class Background:
@@ -27,9 +30,12 @@ class Background:
         task.add_done_callback(self._finished)
         return task
 
-    def repeat(self, work: Callable[[], Awaitable[object] | None], *, every_s: float, name: str) -> None:
-        """Call `work` again and again, `every_s` after its last end; one failure does not end it."""
-        self.spawn(self._repeat(work, every_s, name), name)
+    def repeat(self, work: Work, *, every_s: float, name: str, jitter: float = 0.0) -> None:
+        """Call `work` again and again, `every_s` after its last end; one failure does not end it.
+
+        `jitter` (0 to 1): the share of `every_s` by which a wait may be shorter, so that nodes do not act in step.
+        """
+        self.spawn(self._repeat(work, every_s, jitter, name), name)
 
     async def stop(self) -> None:
         tasks = list(self._tasks)
@@ -37,9 +43,9 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _repeat(self, work: Callable[[], Awaitable[object] | None], every_s: float, name: str) -> None:
+    async def _repeat(self, work: Work, every_s: float, jitter: float, name: str) -> None:
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(every_s * random.uniform(1 - jitter, 1))
             try:
                 pending = work()
                 if pending is not None:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PROBE_S: Final = 2.0
 DEAF_AFTER_S: Final = 3 * PROBE_S
+FAILED_S: Final = 0.5
 TURN: Final = 128
 """Rings handled between two turns of the loop: a flood of bells must not keep the sockets waiting."""
 
@@ -63,7 +64,7 @@ class Doorbell:
     async def _listen(self) -> None:
         handled = 0
         while True:
-            ring = await self._bells.next(1.0)
+            ring = await self._next()
             if isinstance(ring, ProbeEcho):
                 if ring.token == self._probe:
                     self._heard_at = time.monotonic()
@@ -76,6 +77,15 @@ class Doorbell:
             handled += 1
             if handled % TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _next(self) -> Ring | None:
+        try:
+            return await self._bells.next(1.0)
+        except Exception:
+            # A node that stops listening is deaf for good: whatever this was, the next ring may be fine.
+            log.exception("the doorbell failed and goes on")
+            await asyncio.sleep(FAILED_S)
+            return None
 
     def _hand_on(self, ring: Ring) -> None:
         try:

@@ -4,6 +4,11 @@ A feed is told of news in two ways: by a bell that carries the entry and names t
 the log that starts at the feed's own last id. Either way the tail grows only by what comes next in the log; a bell
 that does not fit makes the feed stale, and the log is read.
 
+A read may also find that members were removed. From then on the feed is *doubted*: it takes nothing more and gives
+nothing out, until it is known who of those attached here is still a member. So nobody gets what was stored after
+their removal, even where the word of it was lost. A bell that speaks of a change which the feed has not read yet
+is no more than a reason to read: the removal might be that change.
+
 Nothing here does I/O: a bell or a read goes in, what it changed comes out (Change).
 """
 
@@ -26,7 +31,8 @@ class Change:
     news: bool = False  # the tail grew
     mentions: frozenset[str] = frozenset()  # who is mentioned in it, or "*"
     stale: bool = False  # the log must be read
-    membership: bool = False  # members or settings changed: check the local users again
+    membership: bool = False  # members or settings changed: the mode may be another
+    removals: bool = False  # members were removed: check the local users; the feed is doubted until that is done
     settings: bool = False  # the conversation's settings are others than before
     diverged: LogId | None = None  # the last id common to what devices hold and the log
     epoch: str = ""  # diverged: the epoch in which the feed stood before
@@ -53,7 +59,9 @@ class Feed:
         self.used_at = 0.0  # when something last went out from the tail
         self.deleted = False
         self.generation = 0  # grows when the tail stands elsewhere: a page cut before is of another log
-        self.held = False  # nothing goes out: the log diverged and the devices have not been told yet
+        self.resetting = False  # the log diverged and the devices have not been told yet
+        self.doubted = False  # members were removed, perhaps some of those attached here
+        self.mentioned: set[str] = set()  # while doubted: whom to ring when it is over
 
     @property
     def mode(self) -> Mode:
@@ -62,6 +70,11 @@ class Feed:
     @property
     def places(self) -> list[Place]:
         return [*self.pushed, *self.noticed]
+
+    @property
+    def held(self) -> bool:
+        """Nothing may go out now."""
+        return self.resetting or self.doubted
 
     def __bool__(self) -> bool:
         """Whether anyone here is attached."""
@@ -85,28 +98,31 @@ class Feed:
     # ------------------------------------------------------------------------------------------------ news
 
     def take_bell(self, bell: Bell) -> Change:
-        if bell.epoch != self.head.epoch:
+        if self.doubted or bell.epoch != self.head.epoch:
             return Change(stale=True)
         if bell.id == self.tail.head_id:
             return Change(stale=bell.mver != self.head.mver)
         if seq_of(bell.id) < self.tail.head:
             # Read from the log before its bell was heard, and held; else a log that went back rings anew.
             return Change(stale=self.tail.id_of(seq_of(bell.id)) != bell.id)
-        if bell.prev != self.tail.head_id or bell.entry is None:
+        if bell.prev != self.tail.head_id or bell.entry is None or bell.mver != self.head.mver:
             return Change(stale=True)
         self.tail.floor = bell.floor
         self.tail.extend([bell.entry])
         self.head = replace(self.head, last_id=bell.id, floor=bell.floor, count=bell.count)
-        return Change(news=True, mentions=frozenset(bell.entry.mentions), stale=bell.mver != self.head.mver)
+        return Change(news=True, mentions=frozenset(bell.entry.mentions))
 
     def take_read(self, read: LogRead) -> Change:
         """Take a read that `fits`."""
         diverged = read.verdict is Verdict.DIVERGED
         before, self.head = self.head, read.head if diverged else self._newer_head(read.head)
         settings = read.head.settings != before.settings
-        membership = read.head.mver != before.mver or read.head.epoch != before.epoch
+        another = read.head.epoch != before.epoch
+        membership = read.head.mver != before.mver or another
+        removals = read.head.removals != before.removals or another
         if membership:
             self.decision = self._decide(before=self.mode)
+        self.doubted = removals and bool(self)
         if diverged:
             self._stand_at(read.common)
             self.fanned = min(self.fanned, self.tail.head)
@@ -115,6 +131,7 @@ class Feed:
             return Change(
                 stale=True,
                 membership=membership,
+                removals=self.doubted,
                 settings=settings,
                 diverged=read.common,
                 epoch=before.epoch,
@@ -129,7 +146,12 @@ class Feed:
         self.tail.extend(fresh_entries)
         mentions = frozenset(who for entry in fresh_entries for who in entry.mentions)
         return Change(
-            news=bool(fresh_entries), mentions=mentions, stale=read.more, membership=membership, settings=settings
+            news=bool(fresh_entries),
+            mentions=mentions,
+            stale=read.more,
+            membership=membership,
+            removals=self.doubted,
+            settings=settings,
         )
 
     def raise_floor(self, floor: int) -> None:

@@ -94,8 +94,11 @@ class Feeds:
     def confirmed(self, cid: Cid) -> None:
         """The subscription of `cid` stands: what rings from here on is heard, what rang before may be lost."""
         opening = self._opening.get(cid)
-        if opening is not None and not opening.confirmed.done():
-            opening.confirmed.set_result(None)
+        if opening is not None:
+            if opening.confirmed.done():  # the connection was cut, its head may have been read while nobody listened
+                opening.missed = True
+            else:
+                opening.confirmed.set_result(None)
         feed = self._open.get(cid)
         if feed is not None:
             self._stale(feed)

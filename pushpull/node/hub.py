@@ -81,6 +81,15 @@ class Hub:
         else:
             feed.told = feed.tail.head
 
+    def release(self, feed: Feed) -> None:
+        """What was held may go out: to whoever lags, who stands below what was fanned out, and to all the rest."""
+        for place in tuple(feed.pushed):
+            if place.lagging or place.window.sent < feed.fanned:
+                self.settle(feed, place)
+        for place in tuple(feed.noticed):
+            self.trimmed(feed, place)
+        self.news(feed)
+
     def _push_at_once(self, feed: Feed) -> None:
         while (page := self._next_page(feed)) is not None:
             self._hand_slice(tuple(feed.pushed), page, self._frame(feed, page))
@@ -170,7 +179,7 @@ class Hub:
         place.lagging = True
         if place.window.outstanding:
             return  # the ack to come brings us back here
-        if place.fetching or place.connection.buffered > self._settings.limits.buffer_bytes:
+        if place.fetching or place.pulling or place.connection.buffered > self._settings.limits.buffer_bytes:
             self._full[place] = None
             return
         page = feed.tail.page(
@@ -206,7 +215,11 @@ class Hub:
         if not place.attached or feed.held:
             return
         self.trimmed(feed, place)
-        if place.window.sent == after and place.mode is Mode.PUSH and not place.window.outstanding:
+        if page.upto > feed.tail.head:
+            # More than the feed has heard of, and perhaps that this member was removed before it.
+            self._reader.mark_stale(feed)
+            self._full[place] = None
+        elif place.window.sent == after and place.mode is Mode.PUSH and not place.window.outstanding:
             self._hand_batch(feed, place, page)
         else:
             self.settle(feed, place)
@@ -292,20 +305,30 @@ class Hub:
     # ------------------------------------------------------------------------------------------------ resets
 
     def reset(self, feed: Feed, place: Place, reason: str, pos: LogId) -> None:
-        """Tell a device to continue from `pos`, and stand there with it."""
+        """Tell a device to continue from `pos`, and stand there with it.
+
+        Where `pos` is a floor, the device may have more already: frames above it were on their way.
+        """
         self._metrics.resets.labels(reason).inc()
-        self.windows.disarm(place)
-        place.window.rewind(pos)
+        if reason == "trimmed":
+            place.window.skip(pos)
+        else:
+            place.window.rewind(pos)
+            place.told = None
+        if not place.window.delivery_count:
+            self.windows.disarm(place)
         place.notified = 0
         place.lagging = place.mode is Mode.PUSH
         place.connection.write(
             frames.reset(feed.cid, reason, epoch=feed.head.epoch, pos=pos, head=feed.tail.head, floor=feed.head.floor)
         )
 
-    def trimmed(self, feed: Feed, place: Place, *, pulls_after: int | None = None) -> None:
-        """Tell a device that stands below the floor, or says so by its pull, that something is gone for good."""
-        stands = place.window.sent if pulls_after is None else min(pulls_after, place.window.sent)
-        if stands < feed.head.floor - 1:
+    def trimmed(self, feed: Feed, place: Place, *, stands: int | None = None) -> None:
+        """Tell a device that stands below the floor that something is gone for good.
+
+        `stands` is where it says it is; None: at most where it was sent to.
+        """
+        if (place.window.sent if stands is None else stands) < feed.head.floor - 1:
             self._reset_to_floor(feed, place)
 
     def _reset_to_floor(self, feed: Feed, place: Place) -> None:

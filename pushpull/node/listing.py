@@ -3,18 +3,24 @@
 A page: the user's next conversations, their feeds opened together, their rows read in one pipeline. Then, in one
 step of the loop, the session is attached to each and the `sync` frame written, so that nothing can slip in between
 a row and the first live message after it.
+
+One thing at a time: a conversation that is joined while a page is being read would otherwise be told twice, the
+second time with a start that is not where the device stands by then. One that the list has not come to yet is left
+to its page.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.model import Cid, Head, LogId, Row, seq_of, ts_of
+from pushpull.model import Cid, Cursors, Head, LogId, Row, seq_of, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
 from pushpull.node.parts import Parts
@@ -34,25 +40,41 @@ class Listing:
         self._max_backlog = hello.max_backlog
         # Where the device stands, until the list has come to each conversation. Bounded by the size of the hello.
         self._positions = {Cid(cid): LogId(log_id) for cid, log_id in hello.positions.items()}
+        self._turn = asyncio.Lock()
+        self._listed = Cid("")  # the list has come so far, by name
+        self._complete = False
 
     async def page(self, after: Cid | None, rid: frames.Rid) -> None:
         """Attach the next page of conversations and write its `sync`. Raises PushpullError."""
+        async with self._turn:
+            await self._page(after, rid)
+
+    async def _page(self, after: Cid | None, rid: frames.Rid) -> None:
         cids, following = await self._parts.store.conversations.listed(self._session.uid, after=after, limit=PAGE)
         found = await self._rows(cids)
         if self._session.phase is not Phase.OPEN:
             return
         fresh = [self._attach(feed, row) for feed, row in found if row.cid not in self._session.places]
-        rows = [row_json(row, feed.mode) for feed, row in found]
+        rows = [row_json(self._as_it_stands(row), feed.mode) for feed, row in found]
         self._write(frames.sync(rows, following, rid))
         for place, feed, row in fresh:
             self._begin(place, feed, row)
+        self._listed = max(self._listed, following or self._listed)
         if following is None:
+            self._complete = True
             self._say_what_was_left()
 
     async def join(self, cid: Cid) -> None:
         """The user became a member while connected: attach, say so with the row."""
+        async with self._turn:
+            if self._complete or cid <= self._listed:
+                await self._join(cid)
+
+    async def _join(self, cid: Cid) -> None:
+        if cid in self._session.places:
+            return
         found = await self._rows([cid])
-        if self._session.phase is not Phase.OPEN or cid in self._session.places:
+        if self._session.phase is not Phase.OPEN:
             return
         for feed, row in found:
             attached = self._attach(feed, row)
@@ -74,31 +96,42 @@ class Listing:
         """The feeds and rows of those that the user is a member of, in the order of `cids`."""
         if not cids:
             return []
-        feeds = await self._parts.feeds.open(cids)
-        rows = await self._read_rows(cids)
-        await self._note_divergence(rows)
-        stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
-        if stale:
-            await self._parts.store.conversations.forget_hint(self._session.uid, stale)
-        found = {row.cid: row for row in rows if row is not None and row.cid in feeds}
-        # A feed that has checked its members after a row was read did not meet this session yet: was it one of them?
-        while outdated := [cid for cid, row in found.items() if _older(row.head, feeds[cid].head)]:
-            for cid, row in zip(outdated, await self._read_rows(outdated), strict=True):
-                if row is None:
-                    del found[cid]
-                else:
-                    found[cid] = row
-        return [(feeds[cid], row) for cid, row in found.items()]
+        found: dict[Cid, tuple[Feed, Row]] = {}
+        wanted = cids
+        while wanted:
+            found |= await self._read_rows(wanted)
+            # A feed that has checked its members after a row was read did not meet this session yet: was it one of
+            # them? And one that was closed meanwhile, Redis being slow, hears nothing any more.
+            wanted = [cid for cid, (feed, row) in found.items() if not self._is_current(feed, row.head)]
+            for cid in wanted:
+                del found[cid]
+        return [found[cid] for cid in cids if cid in found]
 
-    async def _read_rows(self, cids: list[Cid]) -> list[Row | None]:
+    async def _read_rows(self, cids: list[Cid]) -> dict[Cid, tuple[Feed, Row]]:
+        feeds = await self._parts.feeds.open(cids)
         wanted = [RowRequest(cid, self._positions.get(cid)) for cid in cids]
-        return await self._parts.store.conversations.rows(
+        rows = await self._parts.store.conversations.rows(
             self._session.uid,
             wanted,
             unnamed=self._unnamed,
             max_backlog=self._max_backlog,
             device=self._session.device,
         )
+        await self._note_divergence(rows)
+        stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
+        if stale:
+            await self._parts.store.conversations.forget_hint(self._session.uid, stale)
+        return {row.cid: (feeds[row.cid], row) for row in rows if row is not None and row.cid in feeds}
+
+    def _is_current(self, feed: Feed, read: Head) -> bool:
+        """Whether what was read is no older than what the feed knows of members and settings, and the feed is open."""
+        outdated = read.epoch == feed.head.epoch and read.mver < feed.head.mver
+        return self._parts.feeds.get(feed.cid) is feed and not outdated
+
+    def _as_it_stands(self, row: Row) -> Row:
+        """A row for the device: one that asks for a page again begins where it is known to stand."""
+        place = self._session.places.get(row.cid)
+        return row if place is None else replace(row, start=place.window.acked_id)
 
     async def _note_divergence(self, rows: Sequence[Row | None]) -> None:
         """Move the epoch of a log that this device finds to have lost its tail, unless that is known already.
@@ -117,6 +150,7 @@ class Listing:
 
     def _attach(self, feed: Feed, row: Row) -> tuple[Place, Feed, Row]:
         place = self._session.attach(row.cid, row.start, feed.mode, oldest=oldest_for(row.head, row.joined))
+        place.told = Cursors(row.delivered, row.read, row.unread, row.head.count)
         feed.add(place)
         return place, feed, row
 
@@ -138,8 +172,3 @@ class Listing:
 
     def _write(self, data: bytes) -> None:
         self._session.connection.write(data)
-
-
-def _older(read: Head, known: Head) -> bool:
-    """Whether members or settings have changed since `read`, as far as is known here."""
-    return read.epoch == known.epoch and read.mver < known.mver

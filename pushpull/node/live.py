@@ -32,7 +32,6 @@ class Live:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._joining = asyncio.Semaphore(JOINS_AT_ONCE)
-        self._rechecking: dict[Feed, bool] = {}  # feed → once more, something changed while it was checked
 
     # ------------------------------------------------------------------------------------------------ heard
 
@@ -53,19 +52,21 @@ class Live:
 
     def changed(self, feed: Feed, change: Change) -> None:
         """Carry out what a bell or a read did to a feed."""
-        if change.stale:
+        if change.stale and not feed.doubted:  # else it is read once the doubt is over
             self._parts.reader.mark_stale(feed)
-        if change.membership:
+        if change.removals:
             self._parts.background.spawn(self.recheck(feed), f"recheck {feed.cid}")
         if change.settings:
             self._tell_updated(feed)
         if change.diverged is not None:
-            feed.held = True
+            feed.resetting = True
             self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
-        if change.mentions and feed.noticed and not feed.held:
+        if change.mentions and feed.noticed:
             self._ring_mentioned(feed, change.mentions)
         if change.news:
             self._parts.hub.news(feed)
+        if change.membership:
+            self._parts.hub.set_modes(feed)
 
     def gone(self, feed: Feed) -> None:
         """The feed's conversation is no more."""
@@ -85,6 +86,9 @@ class Live:
         if "*" in mentions:
             feed.mentioned_all = True
             return
+        if feed.held:
+            feed.mentioned |= mentions
+            return
         for place in self._parts.peers.places((Uid(who) for who in mentions), feed.cid):
             if place.mode is Mode.NOTIFY and place.window.sent < feed.head.seq:
                 self._parts.hub.notices.ring_one(feed, place, mentioned=True)
@@ -92,19 +96,20 @@ class Live:
     # ------------------------------------------------------------------------------------------------ membership
 
     async def recheck(self, feed: Feed) -> None:
-        """Members or settings changed: let those go who are no members, bring the others to the mode in force."""
-        if feed in self._rechecking:
-            self._rechecking[feed] = True
-            return
-        try:
-            again = True
-            while again:
-                self._rechecking[feed] = False
-                await self._let_former_members_go(feed)
-                again = self._rechecking[feed]
-        finally:
-            del self._rechecking[feed]
-        self._parts.hub.set_modes(feed)
+        """Members were removed: let those go who are none any more, then let out what was held for that long.
+
+        What rang meanwhile was not taken: whoever was removed after this check began is found by the next one.
+        """
+        await self._let_former_members_go(feed)
+        feed.doubted = False
+        self._parts.reader.mark_stale(feed)
+        self._release(feed)
+
+    def _release(self, feed: Feed) -> None:
+        mentioned, feed.mentioned = frozenset(feed.mentioned), set()
+        if mentioned:
+            self._ring_mentioned(feed, mentioned)
+        self._parts.hub.release(feed)
 
     async def _let_former_members_go(self, feed: Feed) -> None:
         users = list({place.device.uid for place in feed.places})
@@ -168,9 +173,17 @@ class Live:
         for uid in self._parts.peers.users():
             for peer in self._parts.peers.of(uid):
                 try:
+                    await self._check_revoked(peer)
                     await peer.check_list()
                 except PushpullError:
                     peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
+
+    async def _check_revoked(self, peer: Connected) -> None:
+        uid = peer.session.uid
+        self._parts.revocations.forget(uid)
+        before = await self._parts.revocations.before(uid)
+        if before is not None:
+            peer.revoked_before(before)
 
     # ------------------------------------------------------------------------------------------------ divergence
 
@@ -189,10 +202,8 @@ class Live:
                 self._parts.hub.reset(feed, place, reason, common)
             if n % RESET_SLICE == RESET_SLICE - 1:
                 await asyncio.sleep(0)
-        feed.held = False
-        for place in feed.places:
-            self._parts.hub.settle(feed, place)
-        self._parts.hub.news(feed)
+        feed.resetting = False
+        self._release(feed)
 
     async def _move_epoch(self, feed: Feed, before: str) -> str:
         """The epoch after the divergence; asked until Redis answers, for nothing can be served before.

@@ -135,6 +135,8 @@ class LogReader:
         return all_read
 
     def _hand_on(self, feed: Feed, read: LogRead) -> None:
+        if feed.doubted:
+            return  # it is read anew when the doubt is over
         try:
             self._changed(feed, feed.take_read(read))
         except Exception:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -51,6 +50,8 @@ PENDING_S: Final = 0.2
 BEAT_S: Final = 5.0
 HOUSEKEEPING_S: Final = 5.0
 SWEEP_S: Final = 600.0
+SWEEP_JITTER: Final = 0.01
+AUDIT_JITTER: Final = 0.5
 TICK_SLICE: Final = 1000
 FLUSH_TRIES: Final = 20
 
@@ -114,8 +115,9 @@ class Node:
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
-        repeat(self._sweep, every_s=SWEEP_S, name="retention sweep")
-        self._background.spawn(self._audit.run(), "audit")
+        repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
+        audit_s = self.settings.delivery.audit_interval_s
+        repeat(self._audit.round, every_s=audit_s, jitter=AUDIT_JITTER, name="audit")
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
 
     async def drain(self) -> None:
@@ -252,18 +254,15 @@ class Node:
         await self.parts.feeds.close_idle(time.monotonic())
 
     async def _sweep(self) -> None:
-        await asyncio.sleep(random.uniform(0, 5))
         await self.store.sweeper.sweep_all(every_s=SWEEP_S / 2)
 
     # ------------------------------------------------------------------------------------------------ told by the parts
 
     def _cursors_moved(self, cid: Cid, uid: Uid, after: Cursors) -> None:
-        peers = self.parts.peers.of(uid)
-        if peers:
-            frame = frames.cursors(cid, after)
-            for peer in peers:
-                if cid in peer.session.places:
-                    peer.write(frame)
+        for place in self.parts.peers.places([uid], cid):
+            news = place.news_of(after)
+            if news is not None:
+                place.connection.write(frames.cursors(cid, news))
 
     def _note_redelivery(self, place: Place, due: Redelivery) -> None:
         if due.count == 1 or not place.noted:

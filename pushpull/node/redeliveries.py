@@ -41,7 +41,7 @@ class Redeliveries:
         background: Background,
         trimmed: Callable[[Feed, Place], None],
     ) -> None:
-        """`trimmed` is called for a place whose unacknowledged range begins below the floor."""
+        """`trimmed` is called for a place whose unacknowledged range lies below the floor."""
         self._delivery = settings.delivery
         self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
@@ -76,14 +76,20 @@ class Redeliveries:
 
     async def _send_again(self, place: Place, due: Redelivery) -> None:
         feed = self._feeds.get(place.cid)
-        after = due.after
+        after, done = due.after, False
         try:
-            while feed is not None and after < due.upto:
-                page = await self._reader.page(feed, after, limit=due.upto - after, max_bytes=self._delivery.page_bytes)
-                if not self._awaited(feed, place, after):
+            while feed is not None and not done:
+                # What was trimmed is left out. The device may have it, so it is not sent back: one that has not finds
+                # a gap and pulls.
+                after = max(after, feed.head.floor - 1)
+                limit = max(1, due.upto - after)
+                page = await self._reader.page(feed, after, limit=limit, max_bytes=self._delivery.page_bytes)
+                if not self._awaited(feed, place):
                     return
-                self._hand(feed, place, page, due.count)
-                after = max(page.upto, after + 1)
+                if after >= feed.head.floor - 1:  # else the floor rose above it while it was read
+                    self._hand(feed, place, page, due.count)
+                    done = not after < page.upto < due.upto
+                    after = page.upto
         except PushpullError as problem:
             log.debug("redelivery of %s waits: %s", place.cid, problem.message)
 
@@ -104,11 +110,11 @@ class Redeliveries:
         place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
         self._metrics.redeliveries.inc(len(page.items))
 
-    def _awaited(self, feed: Feed, place: Place, after: int) -> bool:
-        """Whether the place still waits for what is above `after`, and may get it now."""
+    def _awaited(self, feed: Feed, place: Place) -> bool:
+        """Whether the place still waits for an ack, and may be handed something now."""
         if feed.held or not (place.attached and place.window.delivery_count):
             return False
-        if after < feed.head.floor - 1:
+        if place.window.sent < feed.head.floor - 1:
             self._trimmed(feed, place)
             return False
         return not self._full(place)

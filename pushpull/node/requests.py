@@ -8,10 +8,11 @@ from pushpull.delivery import frames
 from pushpull.delivery.decisions import Fetch, ReadTo, Submit
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.errors import Invalid, PushpullError, RateLimited, StoreUnavailable
+from pushpull.errors import Invalid, NotAMember, PushpullError, RateLimited, StoreUnavailable
 from pushpull.model import Cid, seq_of
 from pushpull.node import history
 from pushpull.node.appender import Outcome
+from pushpull.node.feed import Feed
 from pushpull.node.parts import Parts
 
 
@@ -66,6 +67,11 @@ class Requests:
         if head is None or seq > head.seq:
             raise Invalid(f"cursor {seq} is past the head {head.seq if head else 0}")
 
+    async def _require_member(self, place: Place) -> None:
+        joined = (await self._parts.store.members.joined(place.cid, [place.device.uid]))[0]
+        if joined is None:
+            raise NotAMember(f"{place.device.uid} is not a member of {place.cid}")
+
     async def fetch(self, decision: Fetch) -> None:
         """Answer a pull. Raises PushpullError."""
         if decision.after is None:
@@ -76,11 +82,12 @@ class Requests:
     async def _fetch_forward(self, decision: Fetch, after: int) -> None:
         place, parts = decision.place, self._parts
         feed = parts.feeds.get(place.cid)
-        if feed is None or feed.held:
+        if feed is None:
             raise StoreUnavailable(f"the log of {place.cid} is being read anew: pull again", retry_after_ms=500)
-        if place.fetching:
+        if place.pulling:
             raise RateLimited(f"a forward pull of {place.cid} is under way: one at a time", retry_after_ms=100)
-        place.fetching = True
+        _require_clear(feed)
+        place.pulling, sent_before = True, place.window.sent
         try:
             if after > feed.tail.head:
                 await self._require_head(feed.cid, after)
@@ -88,11 +95,16 @@ class Requests:
             page = await parts.reader.page(
                 feed, start, limit=decision.limit, max_bytes=parts.settings.delivery.page_bytes
             )
+            if page.upto > feed.tail.head:  # the feed has not heard of it, nor whether this member was removed before
+                await self._require_member(place)
         finally:
-            place.fetching = False
-        if not place.attached or feed.held:
+            place.pulling = False
+        if not place.attached:
             return
-        parts.hub.trimmed(feed, place, pulls_after=start)
+        _require_clear(feed)
+        # It stood at `after` when it pulled; what was sent since has carried it on if that began where it stood.
+        stands = max(after, place.window.sent) if after >= sent_before else start
+        parts.hub.trimmed(feed, place, stands=stands)
         parts.metrics.pulls.inc()
         self._write(
             frames.messages(
@@ -111,3 +123,10 @@ class Requests:
             rid=decision.rid,
         )
         self._write(answer.body)
+
+
+def _require_clear(feed: Feed) -> None:
+    """Raise StoreUnavailable while nothing of this log may go out. A doubt is over within milliseconds."""
+    if feed.held:
+        wait_ms = 500 if feed.resetting else 100
+        raise StoreUnavailable(f"the log of {feed.cid} is being read anew: pull again", retry_after_ms=wait_ms)

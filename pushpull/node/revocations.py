@@ -20,6 +20,7 @@ class Revocations:
     def __init__(self, store: RevocationStore) -> None:
         self._store = store
         self._known: OrderedDict[Uid, tuple[float, int | None]] = OrderedDict()
+        self._said = 0  # how often something was said about a user
 
     async def before(self, uid: Uid) -> int | None:
         """Tokens of `uid` issued before this (s since 1970) are refused; None: none are. Raises StoreUnavailable."""
@@ -27,7 +28,10 @@ class Revocations:
         known = self._known.get(uid)
         if known is not None and now - known[0] < KEPT_S:
             return known[1]
-        before = await self._store.revoked_before(uid)
+        said = -1
+        while said != self._said:  # an answer that was overtaken by a revocation must not be kept
+            said = self._said
+            before = await self._store.revoked_before(uid)
         self._known[uid] = (now, before)
         self._known.move_to_end(uid)
         if len(self._known) > KEPT_MAX:
@@ -36,4 +40,5 @@ class Revocations:
 
     def forget(self, uid: Uid) -> None:
         """Something was said about this user: ask again."""
+        self._said += 1
         self._known.pop(uid, None)

@@ -212,7 +212,7 @@ class Bells:
                 return codec.bell(cid, payload)
             if channel == self._control:
                 return control.decode(payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             # Said once: a node of another release may ring like this all day.
             level = logging.DEBUG if self._unreadable else logging.WARNING
             logger.log(level, "doorbells: cannot read a payload on %r: %s", channel, type(error).__name__)

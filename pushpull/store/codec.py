@@ -135,6 +135,7 @@ def head(flat: Sequence[bytes], members: int) -> Head:
         rev=int(fields[b"rev"]),
         members=members,
         settings=_settings(fields),
+        removals=int(fields.get(b"removals", b"0")),
     )
 
 

@@ -53,6 +53,8 @@ class Members:
             total, changed, names = await self._add_chunk(cid, chunk)
             updated += changed
             added.extend(Uid(name.decode()) for name in names)
+        # Once more: whoever read the list in between found a hint without a member, and dropped it.
+        await self._hint(cid, added)
         if not roles:
             total = await self._count(cid)
         await self._announce("joined", cid, added)

@@ -8,8 +8,8 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from pushpull import settings
 from pushpull.errors import ConfigError, PushpullError
+from pushpull.settings import Settings
 from pushpull.store.bells import Bells
 from pushpull.store.connection import connect
 from pushpull.store.conversations import SCHEMA_VERSION, Conversations
@@ -26,25 +26,17 @@ from pushpull.store.values import Health
 
 OLDEST_SERVER: Final = (7, 0)  # sharded pub/sub, scripts that replicate their effects, ZADD XX GT
 HEALTH_TIMEOUT_S: Final = 2.0
-DEFAULT_INLINE_BYTES: Final = 512
 
 
 class Store:
     """Everything that is kept in Redis. Make one with `open`; close it with `aclose`."""
 
-    def __init__(
-        self,
-        client: Redis,
-        *,
-        prefix: str,
-        idempotency: settings.Idempotency,
-        retention: settings.Retention,
-        limits: settings.Limits,
-        inline_max_bytes: int,
-    ) -> None:
-        window_ms = int(idempotency.window_s * 1000)
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        """Over a client that exists, whose server is not looked at. Uses no `redis.url`: that is the client's."""
+        limits, retention = settings.limits, settings.retention
+        window_ms = settings.idempotency.window_s * 1000
         self._client = client
-        self._keys = keys = Keys(prefix)
+        self._keys = keys = Keys(settings.redis.prefix)
         self._wire = wire = Wire(client)
         self.sweeper = Sweeper(wire, keys, days=retention.max_age_days, retained=retention.max_messages)
         self.log = Log(
@@ -52,7 +44,7 @@ class Store:
             keys,
             window_ms=window_ms,
             retained=retention.max_messages,
-            inline_max_bytes=inline_max_bytes,
+            inline_max_bytes=settings.delivery.inline_max_bytes,
         )
         self.cursors = CursorTable(wire, keys)
         self.members = Members(
@@ -63,60 +55,24 @@ class Store:
         self.presence = Presence(wire, keys, most_sessions=limits.sessions_per_user)
 
     @classmethod
-    async def open(
-        cls,
-        redis: settings.Redis,
-        *,
-        url: str,
-        idempotency: settings.Idempotency,
-        retention: settings.Retention,
-        limits: settings.Limits,
-        inline_max_bytes: int,
-    ) -> Store:
-        """Connect to `url` and check that this release may run there.
+    async def open(cls, settings: Settings, *, url: str) -> Store:
+        """Connect to `url` (the embedded server's where `redis.url` is empty); check that this release may run there.
 
         Raises ConfigError (too old a server, a newer schema, a durability it does not give) or StoreUnavailable.
         """
-        if redis.durability == "replicated":
+        durability = settings.redis.durability
+        if durability == "replicated":
             raise ConfigError("redis.durability replicated is not in this release: expected memory or fsync")
-        store = cls(
-            connect(url),
-            prefix=redis.prefix,
-            idempotency=idempotency,
-            retention=retention,
-            limits=limits,
-            inline_max_bytes=inline_max_bytes,
-        )
+        store = cls(connect(url), settings)
         try:
             await store._check_server()
-            if redis.durability == "fsync":
+            if durability == "fsync":
                 await store._check_fsync()
             await store._check_schema()
         except BaseException:
             await store.aclose()
             raise
         return store
-
-    @classmethod
-    def over(
-        cls,
-        client: Redis,
-        *,
-        prefix: str = "",
-        idempotency: settings.Idempotency | None = None,
-        retention: settings.Retention | None = None,
-        limits: settings.Limits | None = None,
-        inline_max_bytes: int = DEFAULT_INLINE_BYTES,
-    ) -> Store:
-        """A store on a client that exists, unchecked: for tests."""
-        return cls(
-            client,
-            prefix=prefix,
-            idempotency=idempotency or settings.Idempotency(),
-            retention=retention or settings.Retention(),
-            limits=limits or settings.Limits(),
-            inline_max_bytes=inline_max_bytes,
-        )
 
     async def _check_server(self) -> None:
         info = await self._wire.command("INFO", "server", again=True)

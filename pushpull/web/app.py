@@ -16,6 +16,7 @@ from pushpull import __version__
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
 from pushpull.web.endpoint import Service, routes_of
+from pushpull.web.gate import Gate
 from pushpull.web.openapi import openapi_document
 from pushpull.web.problems import on_http_exception
 from pushpull.web.routes import ENDPOINTS
@@ -33,7 +34,7 @@ def create_app(node: Node, authenticator: Authenticator, *, origins: Mapping[str
     """The application that serves `node`.
 
     `origins` says for each setting, by "section.key", where it came from. Starting and stopping the node is the
-    caller's. The app's state holds `service` (this), `node` and `authenticator` for the WebSocket.
+    caller's. The app's state holds `service`, which the calls work on, and `gate`, which WebSockets come through.
     """
     app = Starlette(
         routes=[*routes_of(ENDPOINTS), WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint)],
@@ -44,8 +45,7 @@ def create_app(node: Node, authenticator: Authenticator, *, origins: Mapping[str
     app.router.redirect_slashes = False
     document = msgspec.json.encode(openapi_document(ENDPOINTS, version=__version__))
     app.state.service = Service(node, authenticator, document, dict(origins or {}))
-    app.state.node = node
-    app.state.authenticator = authenticator
+    app.state.gate = Gate(node, authenticator)
     return app
 
 

@@ -181,7 +181,7 @@ def _public_key(pem: str, place: int) -> PublicKey:
         key = load_pem_public_key(pem.encode())
     except (ValueError, TypeError):  # TypeError: a key type that the library does not know
         raise ConfigError(f"auth.public_keys[{place}] is not a public key in PEM") from None
-    if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
+    if not isinstance(key, PublicKey):
         raise ConfigError(f"auth.public_keys[{place}] is a {type(key).__name__}, expected RSA, EC or Ed25519")
     return key
 

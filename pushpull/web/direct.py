@@ -5,7 +5,7 @@ DirectProtocol, gives it the transport and the request, and makes it the transpo
 all of that on to a picows protocol, whose parser is C and which writes straight to the socket, and one turn of the
 loop later takes itself out of the way: from then on the transport talks to picows alone, and picows to the Listener.
 
-picows' protocol constructor is not public: the version is pinned, and tests/web/test_direct.py holds what is leaned on.
+picows' protocol constructor is not public: the version is pinned, and tests/e2e/test_direct.py holds what is leaned on.
 The portable path is web.websocket; both give the node the same Connection and the same calls of the Peer.
 """
 
@@ -67,8 +67,9 @@ class Listener(WSListener):
         self._early: list[bytes] = []
         self._parts: list[bytes] = []  # of a fragmented message
         self._closed = False
+        self._handed_bytes = 0
+        self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
         self._full_since: float | None = None
-        self._waited = 0  # bytes that waited when that was last looked at
         self._checking: asyncio.Task[None] | None = None
         self.written = 0
 
@@ -87,6 +88,7 @@ class Listener(WSListener):
             return
         self._transport.send(WSMsgType.TEXT, data)
         self.written += 1
+        self._handed_bytes += len(data)
 
     def stalled_s(self, now: float) -> float:
         """Asked once a second: that is how closely a stall is timed."""
@@ -94,9 +96,10 @@ class Listener(WSListener):
         if not waiting:
             self._full_since = None
             return 0.0
-        if self._full_since is None or waiting < self._waited:
-            self._full_since = now
-        self._waited = waiting
+        # A little less than what left, as headers wait too: rather a stall too many seen than one too few.
+        left = self._handed_bytes - waiting
+        if self._full_since is None or left > self._left_bytes:
+            self._full_since, self._left_bytes = now, left
         return now - self._full_since
 
     def close(self, code: int, reason: str) -> None:
@@ -169,10 +172,10 @@ class Listener(WSListener):
             return
         if self._peer is not None:
             self._peer.received(text)
-        elif len(self._early) < EARLY_MAX:
+        elif len(self._early) < EARLY_MAX and sum(map(len, self._early)) + len(text) <= HELLO_BYTES_AUTHENTICATED:
             self._early.append(text)
         else:
-            self.close(BAD_FRAME, f"{EARLY_MAX} frames before the token was checked")
+            self.close(BAD_FRAME, f"over {EARLY_MAX} frames, or too large ones, before the token was checked")
 
     def _received_part(self, frame: WSFrame) -> None:
         """Fragments are rare: whoever sends one JSON object of a few hundred bytes has no use for them."""

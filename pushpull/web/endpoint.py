@@ -13,16 +13,17 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from pushpull.errors import BadRequest, NotAllowed, PushpullError
-from pushpull.model import Cid, Role, check_cid
+from pushpull.model import EXACT_MAX, Cid, Role, Uid, check_cid
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
 from pushpull.web.callers import ANYBODY, Caller, identify
-from pushpull.web.parameters import SEQ_MAX, Parameter, whole
+from pushpull.web.parameters import Parameter, whole
 from pushpull.web.problems import internal_problem, problem_response
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,16 @@ class Call:
     @property
     def seq(self) -> int:
         """The seq of the path. Raises Invalid."""
-        return whole("seq", self.request.path_params["seq"], 1, SEQ_MAX)
+        return whole("seq", self.request.path_params["seq"], 1, EXACT_MAX)
+
+    @property
+    def user(self) -> Uid:
+        """The user of the path, `me` being the caller. Raises Invalid, or NotAllowed where it is not the caller's."""
+        return self.caller.user_named(self.request.path_params["uid"])
+
+    @property
+    def query(self) -> QueryParams:
+        return self.request.query_params
 
     async def require_member(self, cid: Cid) -> Role | None:
         """The caller's role in `cid`; None for a server, which may read all. Raises NoSuchConversation, NotAMember."""

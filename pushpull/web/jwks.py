@@ -156,7 +156,7 @@ def _parse_key(fields: dict[str, Any]) -> _Key | None:
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     # What is left out here are shared secrets (`oct`), which no one publishes, and private keys.
-    if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
+    if not isinstance(key, PublicKey):
         return None
     kid, algorithm = fields.get("kid"), fields.get("alg")
     return _Key(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from pushpull.errors import Invalid
-from pushpull.model import Cid, Uid, check_cid, check_uid
+from pushpull.model import EXACT_MAX, NAME_PATTERN, Uid, check_uid
 
-SEQ_MAX: Final = 2**53 - 1
-"""JavaScript's and Lua's largest exact integer."""
+T = TypeVar("T")
 
 _DIGITS: Final = re.compile(r"[0-9]{1,16}\Z")
-_NAME_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Whole:
     name: str
     about: str
     least: int = 0
-    most: int = SEQ_MAX
+    most: int = EXACT_MAX
 
     def read(self, query: QueryParams) -> int | None:
         """The number, or None where the query does not name it. Raises Invalid."""
@@ -37,32 +36,17 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class CidName:
-    """A conversation id in the query."""
+class Name(Generic[T]):
+    """A cid or a uid in the query, as `check` (model.check_cid, model.check_uid) takes it."""
 
     name: str
     about: str
+    check: Callable[[object], T]
 
-    def read(self, query: QueryParams) -> Cid | None:
-        """The cid, or None where the query does not name one. Raises Invalid."""
+    def read(self, query: QueryParams) -> T | None:
+        """The id, or None where the query does not name one. Raises Invalid."""
         given = _once(self.name, query)
-        return None if given is None else check_cid(given)
-
-    def schema(self) -> dict[str, Any]:
-        return NAME_SCHEMA
-
-
-@dataclass(frozen=True, slots=True)
-class UidName:
-    """A user id in the query."""
-
-    name: str
-    about: str
-
-    def read(self, query: QueryParams) -> Uid | None:
-        """The uid, or None where the query does not name one. Raises Invalid."""
-        given = _once(self.name, query)
-        return None if given is None else check_uid(given)
+        return None if given is None else self.check(given)
 
     def schema(self) -> dict[str, Any]:
         return NAME_SCHEMA
@@ -83,16 +67,16 @@ class MemberPlace:
         joined, tilde, uid = given.partition("~")
         if not tilde:
             return check_uid(given), None
-        return check_uid(uid), whole(self.name, joined, 0, SEQ_MAX)
+        return check_uid(uid), whole(self.name, joined, 0, EXACT_MAX)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^([0-9]{1,16}~)?[A-Za-z0-9._:@-]{1,128}$"}
+        return {"type": "string", "pattern": rf"^([0-9]{{1,16}}~)?{NAME_PATTERN}$"}
 
 
-Parameter = Whole | CidName | UidName | MemberPlace
+Parameter = Whole | Name[Any] | MemberPlace
 
-NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": _NAME_PATTERN}
-SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": SEQ_MAX}
+NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": EXACT_MAX}
 
 
 def whole(name: str, given: str, least: int, most: int) -> int:
@@ -102,7 +86,7 @@ def whole(name: str, given: str, least: int, most: int) -> int:
     raise Invalid(f"{name} {given!a:.40} is not a whole number from {least} to {most}")
 
 
-def within(name: str, value: int | None, least: int = 0, most: int = SEQ_MAX) -> int | None:
+def within(name: str, value: int | None, least: int = 0, most: int = EXACT_MAX) -> int | None:
     """A number of a JSON body, checked likewise; None stays None."""
     if value is None or least <= value <= most:
         return value

@@ -87,14 +87,7 @@ async def _open_store(settings: Settings, redis_url: str) -> Store:
     deadline = asyncio.get_running_loop().time() + WAIT_FOR_REDIS_S
     while True:
         try:
-            return await Store.open(
-                settings.redis,
-                url=redis_url,
-                idempotency=settings.idempotency,
-                retention=settings.retention,
-                limits=settings.limits,
-                inline_max_bytes=settings.delivery.inline_max_bytes,
-            )
+            return await Store.open(settings, url=redis_url)
         except StoreUnavailable as problem:
             if asyncio.get_running_loop().time() >= deadline:
                 raise
@@ -126,7 +119,7 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
 
 def _direct(app: Starlette) -> Any:
     """What uvicorn calls for each upgrade, in place of a protocol class."""
-    gate = Gate(app.state.node, app.state.authenticator)
+    gate: Gate = app.state.gate
 
     def protocol(config: uvicorn.Config, server_state: object, app_state: object) -> DirectProtocol:
         return DirectProtocol(gate, WEBSOCKET_PATH, server_state)
@@ -147,6 +140,7 @@ async def _listen(settings: Settings, node: Node, app: Starlette, on_ready: Call
         on_ready()
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         stop.clear()
         await _drain(node, stop)
     finally:
@@ -182,4 +176,6 @@ async def _drain(node: Node, again: asyncio.Event) -> None:
     if not draining.done():
         log.warning("drain cut short by a second signal")
         draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
+    (outcome,) = await asyncio.gather(draining, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        log.error("the drain failed", exc_info=outcome)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from starlette.websockets import WebSocket
@@ -18,7 +19,6 @@ from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.delivery.session import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Claims
-from pushpull.node.node import Node
 from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks_ours
 
 
@@ -81,8 +81,7 @@ class AsgiConnection:
 
 async def websocket_endpoint(websocket: WebSocket) -> None:
     """`GET /v1/ws`."""
-    node: Node = websocket.app.state.node
-    gate = Gate(node, websocket.app.state.authenticator)
+    gate: Gate = websocket.app.state.gate
     if not gate.allows_origin(websocket.headers):
         await websocket.close()  # before accept: the server answers 403
         return
@@ -97,10 +96,11 @@ async def websocket_endpoint(websocket: WebSocket) -> None:
     except PushpullError as problem:
         await websocket.close(OVERLOADED, problem.code)
         return
-    await _serve(websocket, node, gate, claims)
+    await _serve(websocket, gate, claims)
 
 
-async def _serve(websocket: WebSocket, node: Node, gate: Gate, claims: Claims | None) -> None:
+async def _serve(websocket: WebSocket, gate: Gate, claims: Claims | None) -> None:
+    node = gate.node
     connection = AsgiConnection(websocket, buffer_bytes=node.settings.limits.buffer_bytes)
     peer = node.connect(connection, gate.authenticate, claims=claims)
     if peer is None:
@@ -125,7 +125,7 @@ async def _serve(websocket: WebSocket, node: Node, gate: Gate, claims: Claims | 
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read_in(websocket: WebSocket, received: Any, connection: AsgiConnection) -> None:
+async def _read_in(websocket: WebSocket, received: Callable[[str], None], connection: AsgiConnection) -> None:
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":

@@ -86,14 +86,7 @@ def machine(redis: RedisServer) -> dict[str, Any]:
 async def append_cost(redis: RedisServer, members: int) -> dict[str, Any]:
     """What one append asks of Redis, those commands inside the script among them, in a conversation of this size."""
     settings = Settings()
-    store = await Store.open(
-        settings.redis,
-        url=redis.url,
-        idempotency=settings.idempotency,
-        retention=settings.retention,
-        limits=settings.limits,
-        inline_max_bytes=settings.delivery.inline_max_bytes,
-    )
+    store = await Store.open(settings, url=redis.url)
     cid = Cid(f"of-{members}")
     await store.conversations.put(cid, {}, members=[(Uid(f"u{n}"), Role.MEMBER) for n in range(members)])
     draft = Draft(cid=cid, sender=Uid("u0"), cmid="warm up", body=b'"' + b"x" * 198 + b'"')

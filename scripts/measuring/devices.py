@@ -105,7 +105,7 @@ class Device:
         self._say({"type": "ack", "acks": {self._cid: self._at}})
 
 
-async def dial(devices: list[Device], address: Address, count: Count) -> None:
+async def dial(devices: list[Device], address: Address) -> None:
     gate = asyncio.Semaphore(DIALLING)
 
     async def one(device: Device) -> None:
@@ -134,7 +134,7 @@ async def main() -> None:
     orders = orjson.loads(await reader.readline())
     count = Count()
     devices = [Device(orders["cid"], token, f"d{n}", count) for n, token in enumerate(orders["tokens"])]
-    chores = [asyncio.create_task(dial(devices, Address(orders["url"]), count)), asyncio.create_task(report(count))]
+    chores = [asyncio.create_task(dial(devices, Address(orders["url"]))), asyncio.create_task(report(count))]
     await reader.read()
     for chore in chores:
         chore.cancel()

@@ -108,22 +108,26 @@ async def test_with_acks_by_hand_only_the_owner_acks():
 
 
 async def test_a_lost_line_is_resumed_where_the_owner_stands():
+    taken, resumed = asyncio.Event(), asyncio.Event()
+
     async def first(peer: Peer) -> None:
         await peer.greet(row())
         await peer.push(0, 3)
-        await asyncio.sleep(0.05)
+        await taken.wait()
         await peer.close(1011)
 
     async def second(peer: Peer) -> None:
         hello = await peer.greet(row(start=1, head=4))
         assert hello["positions"] == {"c": "1-1"}
         await peer.push(1, 4)
+        resumed.set()
         await peer.stay()
 
     async with service(first, second) as url, connect(url, token="t") as chat:
         messages = chat.messages()
         assert (await anext(messages)).seq == 1
-        await asyncio.sleep(0.2)
+        taken.set()
+        await resumed.wait()
         assert [(await anext(messages)).seq for _ in range(3)] == [2, 3, 4]
 
 

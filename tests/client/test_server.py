@@ -180,7 +180,7 @@ def test_a_batch_item_without_a_body_or_with_a_strange_field_is_refused_here():
 
 
 def test_members_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pushpull.client.server.MEMBERS_PAGE", 2)
+    monkeypatch.setattr("pushpull.client.calls.MEMBERS_PAGE", 2)
     first = {"members": [{"user": "a"}, {"user": "b"}], "next": "0~b"}
     asked = Asked(ok(first), ok({"members": [{"user": "c"}], "next": None}))
     assert [row["user"] for row in server(asked).members("c")] == ["a", "b", "c"]

@@ -137,14 +137,7 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, redis_url: str) -> AsyncIterator[LocalService]:
     """A service in this loop, on a port of its own, by the same parts as `pushpull serve`."""
-    store = await Store.open(
-        settings.redis,
-        url=redis_url,
-        idempotency=settings.idempotency,
-        retention=settings.retention,
-        limits=settings.limits,
-        inline_max_bytes=settings.delivery.inline_max_bytes,
-    )
+    store = await Store.open(settings, url=redis_url)
     node = Node(settings, store)
     authenticator = Authenticator(settings.auth)
     await node.start()

@@ -271,6 +271,7 @@ class Bench:
         self.log, self.members, self.board = FakeLog(), FakeMembers(), Board()
         self.metrics, self.background = Metrics(), Background()
         self.forgotten: list[Uid] = []
+        self.revoked: dict[Uid, int] = {}
         self.reader = LogReader(
             self.log,
             self.metrics,
@@ -290,12 +291,15 @@ class Bench:
             metrics=self.metrics,
             settings=self.settings,
             store=SimpleNamespace(log=self.log, members=self.members),
-            revocations=SimpleNamespace(forget=self.forgotten.append),
+            revocations=SimpleNamespace(forget=self.forgotten.append, before=self._revoked_before),
         )
         self.parts: Parts = parts
         self.live = Live(parts)
         self.places: list[Place] = []
         self.said: list[Connection] = []
+
+    async def _revoked_before(self, uid: Uid) -> int | None:
+        return self.revoked.get(uid)
 
     async def open(self, cid: Cid = ROOM) -> Feed:
         return (await self.feeds.open([cid]))[cid]

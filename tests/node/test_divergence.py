@@ -11,7 +11,7 @@ from pushpull.errors import StoreUnavailable
 from pushpull.model import LogId, Mode
 from pushpull.node.feed import Feed
 from tests.delivery.words import ROOM, Connection, entry, log_id
-from tests.node.fakes import Bench, turns
+from tests.node.fakes import Bench, Clock, turns
 
 Make = Callable[..., Bench]
 
@@ -127,17 +127,18 @@ async def test_a_device_that_stands_below_the_loss_is_not_reset(bench: Bench) ->
     assert bench.said[1].heard("notice")[-1]["head"] == 4
 
 
-async def test_a_notified_device_is_reset_and_told_of_the_head(bench: Bench) -> None:
+async def test_a_notified_device_is_reset_and_told_of_the_head(bench: Bench, clock: Clock) -> None:
     bench.log.meta[ROOM] = {"members": 1_000}
     feed = await served(bench)
     lose_tail(bench, kept=3, new=2)
 
     bench.reader.mark_stale(feed)
-    await turns()
+    await clock.advance(1.0)
 
     place = bench.places[0]
-    assert (place.window.sent, bench.said[0].heard("reset")[0]["pos"]) == (3, log_id(3))
-    assert bench.said[0].heard()[-1]["type"] in ("notice", "messages")
+    assert bench.said[0].heard("reset")[0]["pos"] == log_id(3)
+    assert bench.said[0].heard()[-1]["type"] == "messages"
+    assert (bench.said[0].ranges()[-1], place.window.sent) == ((3, 5), 5)
 
 
 async def test_one_who_left_before_the_reset_hears_none_of_it(bench: Bench) -> None:

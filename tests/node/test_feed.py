@@ -78,10 +78,11 @@ def test_a_bell_without_a_message_that_says_members_changed_makes_the_feed_stale
     assert feed(5).take_bell(quiet) == Change(stale=True)
 
 
-def test_a_message_with_another_mver_is_news_and_makes_the_feed_stale() -> None:
-    change = feed(5).take_bell(bell(entry(6), prev=log_id(5), mver=2))
+def test_a_message_with_another_mver_is_read_first_for_it_may_say_that_somebody_was_removed() -> None:
+    told = feed(5)
 
-    assert (change.news, change.stale) == (True, True)
+    assert told.take_bell(bell(entry(6), prev=log_id(5), mver=2)) == Change(stale=True)
+    assert told.tail.head == 5
 
 
 # ---------------------------------------------------------------------------------------------------- reads
@@ -207,6 +208,24 @@ def test_a_changed_mver_says_membership_and_decides_the_mode_anew() -> None:
     change = told.take_read(LogRead(head(5, mver=2, members=12), ()))
 
     assert (change.membership, change.settings, told.mode) == (True, False, Mode.NOTIFY)
+
+
+def test_after_a_removal_a_feed_takes_nothing_until_its_members_are_checked() -> None:
+    told = feed(5)
+    told.add(Place(Device(SessionId("s"), ALICE, "d", Connection()), ROOM, log_id(5), Mode.PUSH))
+
+    change = told.take_read(LogRead(head(6, mver=2, removals=1), (entry(6),)))
+
+    assert (change.removals, change.news, told.held) == (True, True, True)
+    assert told.take_bell(bell(entry(7), prev=log_id(6), mver=2)) == Change(stale=True)
+    assert told.tail.head == 6
+
+
+def test_a_removal_from_a_feed_that_nobody_is_attached_to_is_no_matter() -> None:
+    told = feed(5)
+
+    assert not told.take_read(LogRead(head(6, mver=2, removals=1), (entry(6),))).removals
+    assert not told.held
 
 
 def test_changed_settings_are_told_as_such() -> None:

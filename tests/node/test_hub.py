@@ -234,7 +234,7 @@ async def test_a_held_feed_sends_nothing(bench: Bench) -> None:
     feed = await bench.open()
     pushed = bench.attach(feed, at=1)
     bench.attach(feed, at=1, mode=Mode.NOTIFY, uid="bob")
-    feed.held = True
+    feed.resetting = True
 
     bench.say(feed, mentions=("bob",))
     bench.hub.settle(feed, pushed)
@@ -249,7 +249,7 @@ async def test_a_fan_out_in_slices_stops_when_the_log_turns_out_to_be_another(be
         bench.attach(feed)
     bench.say(feed)
     await turns(1)
-    feed.held = True
+    feed.resetting = True
     await turns()
 
     assert [len(connection.frames) for connection in bench.said].count(0) == 5

@@ -83,16 +83,17 @@ async def test_one_who_was_removed_gets_nothing_more_even_when_the_word_of_it_wa
     bench.attach(feed, uid="alice")
     bench.attach(feed, uid="bob")
     bench.members.gone = {"bob"}
-    bench.log.meta[ROOM] = {"mver": 2}
+    bench.log.meta[ROOM] = {"mver": 2, "removals": 1}
 
     bench.say(feed)
     await turns()
     bench.say(feed)
+    await turns()
 
     (bob,) = bench.peers.of(BOB)
     assert isinstance(bob, FakePeer)
     assert bob.left == [(ROOM, "left")]
-    assert [said.ranges()[-1] for said in bench.said] == [(1, 2), (0, 1)]
+    assert [said.ranges() for said in bench.said] == [[(0, 1), (1, 2)], []]
     assert list(feed.pushed) == [bench.places[0]]
 
 
@@ -122,13 +123,65 @@ async def test_users_are_checked_in_chunks_and_each_user_once(bench: Bench, monk
     assert sorted(uid for chunk in bench.members.asked for uid in chunk) == ["a", "b", "c"]
 
 
-async def test_a_change_during_a_check_makes_it_run_once_more(bench: Bench) -> None:
+async def test_what_rings_while_members_are_checked_waits_and_is_checked_in_its_turn(bench: Bench) -> None:
     feed = await bench.open()
+    bench.attach(feed, uid="alice")
     bench.attach(feed, uid="bob")
-    checks = [asyncio.create_task(bench.live.recheck(feed)) for _ in range(4)]
-    await asyncio.gather(*checks)
+    bench.members.problem = StoreUnavailable("redis is away")
+    bench.log.meta[ROOM] = {"mver": 2, "removals": 1}
+    bench.say(feed)
+    await turns()
+    bench.members.gone = {"bob"}
+    bench.log.meta[ROOM] = {"mver": 3, "removals": 2}
+    bench.say(feed)
+    await turns()
+    assert [said.ranges() for said in bench.said] == [[], []]
 
-    assert len(bench.members.asked) == 2
+    bench.members.problem = None
+    await turns(60)
+
+    assert [said.ranges() for said in bench.said] == [[(0, 1), (1, 2)], []]
+
+
+async def test_one_who_attaches_during_a_check_gets_what_it_lacks_when_it_is_over(bench: Bench) -> None:
+    feed = await bench.open()
+    bench.attach(feed)
+    bench.members.problem = StoreUnavailable("redis is away")
+    bench.log.meta[ROOM] = {"mver": 2, "removals": 1}
+    bench.say(feed, 2)
+    await turns()
+    late = bench.attach(feed, at=1)
+    bench.hub.settle(feed, late)
+    assert bench.said[1].ranges() == []
+
+    bench.members.problem = None
+    await turns()
+    bench.hub.settle_full()
+
+    assert [said.ranges() for said in bench.said] == [[(0, 2)], [(1, 2)]]
+
+
+async def test_a_mention_during_a_check_rings_when_it_is_over(make_bench: Make) -> None:
+    bench = make_bench(push_max_members=0, inline_max_bytes=0)
+    feed = await bench.open()
+    bench.attach(feed, uid="alice")
+    bench.log.meta[ROOM] = {"mver": 2, "removals": 1}
+
+    bench.say(feed, mentions=("alice",))
+    await turns()
+
+    assert [frame.get("mentioned") for frame in bench.said[0].heard("notice")] == [True]
+
+
+async def test_members_who_join_cost_no_check_of_those_who_are_there(bench: Bench) -> None:
+    feed = await bench.open()
+    bench.attach(feed)
+    bench.log.meta[ROOM] = {"mver": 2, "members": 3}
+
+    bench.say(feed)
+    await turns()
+
+    assert (bench.said[0].ranges(), bench.members.asked) == ([(0, 1)], [])
 
 
 async def test_a_group_that_grew_is_notified_from_then_on(make_bench: Make) -> None:
@@ -221,6 +274,17 @@ async def test_revoked_tokens_are_looked_at_again_and_forgotten(bench: Bench) ->
     announce(bench, "revoked", "alice", cid=None, ts=500)
 
     assert (peer.revoked, other.revoked, bench.forgotten) == ([500], [], [ALICE])
+
+
+async def test_a_revocation_that_was_announced_while_the_control_channel_was_cut_is_looked_up(bench: Bench) -> None:
+    alice, bob = bench.peer("alice"), bench.peer("bob")
+    bench.revoked[ALICE] = 500
+
+    bench.live.rung(ControlSubscribed())
+    await turns()
+
+    assert (alice.revoked, bob.revoked) == ([500], [])
+    assert bench.forgotten == [ALICE, BOB]
 
 
 async def test_an_announcement_of_a_later_release_is_passed_over(bench: Bench) -> None:

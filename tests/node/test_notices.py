@@ -211,7 +211,7 @@ async def test_a_round_in_slices_ends_when_the_feed_is_held(bench: Bench, clock:
     bench.say(feed)
     await turns()
 
-    feed.held = True
+    feed.resetting = True
     await clock.advance(1.0)
 
     assert sum(1 for said in bench.said if said.frames) == notices.SLICE

@@ -75,11 +75,10 @@ async def test_a_range_sent_again_is_noted_until_the_ack(bench: Bench, table: Pe
 async def test_a_place_that_was_never_noted_has_nothing_to_drop(
     bench: Bench, table: PendingTable, held: FakeTable
 ) -> None:
-    held.problem = StoreUnavailable("redis is away")
-    table.drop(await outstanding(bench))
-    held.problem = None
-    held.held["d0"] = pending.row_of(await outstanding(bench), 0.0, 0.0)
+    place = await outstanding(bench)
+    held.held["d0"] = pending.row_of(place, 0.0, 0.0)  # of its connection before this one
 
+    table.drop(place)
     await table.flush()
 
     assert list(held.held) == ["d0"]

@@ -155,7 +155,7 @@ async def test_a_member_who_left_while_the_log_was_read_gets_nothing_more(make_b
 
 async def test_a_redelivery_of_a_held_feed_waits(bench: Bench, clock: Clock) -> None:
     feed, _ = await outstanding(bench)
-    feed.held = True
+    feed.resetting = True
 
     clock.now += 5.0
     await due(bench)
@@ -185,7 +185,8 @@ async def test_a_redelivery_that_reaches_further_because_of_a_hole_may_be_acked_
     assert (place.window.acked, place.lagging) == (11, False)
 
 
-async def test_a_range_that_was_trimmed_before_its_redelivery_is_told_as_trimmed(bench: Bench, clock: Clock) -> None:
+async def test_of_a_range_that_was_trimmed_in_part_the_rest_is_sent_again(bench: Bench, clock: Clock) -> None:
+    """No reset: the device may well have all of it, and would go back."""
     feed, place = await outstanding(bench, 9)
     bench.log.meta[ROOM] = {"floor": 6}
     bench.reader.mark_stale(feed)
@@ -194,9 +195,34 @@ async def test_a_range_that_was_trimmed_before_its_redelivery_is_told_as_trimmed
     clock.now += 5.0
     await due(bench)
 
-    assert [frame["pos"] for frame in bench.said[0].heard("reset")] == ["5-0"]
-    assert bench.said[0].ranges()[-1] == (5, 9)
-    assert (place.window.acked, place.window.sent) == (5, 9)
+    assert (bench.said[0].heard("reset"), bench.said[0].ranges()) == ([], [(0, 9), (5, 9)])
+    bench.ack(place, 9, now=clock.now)
+    assert place.window.acked == 9
+
+
+async def test_of_a_range_that_was_trimmed_just_so_far_the_end_is_told_again(bench: Bench, clock: Clock) -> None:
+    feed, _ = await outstanding(bench, 9)
+    bench.log.meta[ROOM] = {"floor": 10}
+    bench.reader.mark_stale(feed)
+    await turns()
+
+    clock.now += 5.0
+    await due(bench)
+
+    assert (bench.said[0].heard("reset"), bench.said[0].ranges()) == ([], [(0, 9), (9, 9)])
+
+
+async def test_a_range_that_was_trimmed_before_its_redelivery_is_told_as_trimmed(bench: Bench, clock: Clock) -> None:
+    feed, place = await outstanding(bench, 9)
+    bench.log.put(5)
+    bench.log.meta[ROOM] = {"floor": 12}
+    feed.raise_floor(12)
+
+    clock.now += 5.0
+    await due(bench)
+
+    assert [frame["pos"] for frame in bench.said[0].heard("reset")] == ["11-0"]
+    assert place.window.acked == 11
 
 
 async def test_bytes_that_have_not_left_yet_are_not_sent_again(make_bench: Make, clock: Clock) -> None:

@@ -114,7 +114,7 @@ async def test_a_pull_of_a_held_log_is_to_be_tried_again(bench: Bench) -> None:
     device = await asking(bench, said=5)
     feed = bench.feeds.get(ROOM)
     assert feed is not None
-    feed.held = True
+    feed.resetting = True
 
     with pytest.raises(StoreUnavailable, match="pull again"):
         await device.pull(0)

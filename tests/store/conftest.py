@@ -36,13 +36,15 @@ def make_store(client: Redis) -> Callable[..., Store]:
     def make(
         *, retained: int = 100_000, days: int = 0, window_s: int = 3600, inline: int = 512, **limits: Any
     ) -> Store:
-        return Store.over(
+        return Store(
             client,
-            prefix="pp:",
-            idempotency=settings.Idempotency(window_s=window_s),
-            retention=settings.Retention(max_messages=retained, max_age_days=days),
-            limits=settings.Limits(**limits),
-            inline_max_bytes=inline,
+            settings.Settings(
+                redis=settings.Redis(prefix="pp:"),
+                idempotency=settings.Idempotency(window_s=window_s),
+                retention=settings.Retention(max_messages=retained, max_age_days=days),
+                limits=settings.Limits(**limits),
+                delivery=settings.Delivery(inline_max_bytes=inline),
+            ),
         )
 
     return make
@@ -59,14 +61,7 @@ async def store(make_store: Callable[..., Store]) -> Store:
 @pytest.fixture
 async def real_store(redis_url: str) -> AsyncIterator[Store]:
     """As `store`, on a real server only, opened as a node opens it."""
-    store = await Store.open(
-        settings.Redis(prefix="pp:"),
-        url=redis_url,
-        idempotency=settings.Idempotency(),
-        retention=settings.Retention(),
-        limits=settings.Limits(),
-        inline_max_bytes=512,
-    )
+    store = await Store.open(settings.Settings(redis=settings.Redis(prefix="pp:")), url=redis_url)
     await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER), (BOB, Role.MODERATOR), (CAROL, Role.READER)])
     yield store
     await store.aclose()

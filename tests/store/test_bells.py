@@ -186,14 +186,7 @@ async def test_a_lost_connection_says_subscribed_again_for_each(redis_url: str, 
 
 async def test_bells_ride_through_a_restart(start_redis: Callable[..., RedisServer]) -> None:
     server = start_redis(appendonly=True)
-    store = await Store.open(
-        settings.Redis(),
-        url=server.url,
-        idempotency=settings.Idempotency(),
-        retention=settings.Retention(),
-        limits=settings.Limits(),
-        inline_max_bytes=512,
-    )
+    store = await Store.open(settings.Settings(), url=server.url)
     await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
     bells = store.bells()
     await bells.start("n1")
@@ -212,7 +205,7 @@ async def test_bells_ride_through_a_restart(start_redis: Callable[..., RedisServ
 
 async def test_a_hung_server_is_given_up_after_ten_silent_seconds(redis_server: RedisServer, redis_url: str) -> None:
     now = 0.0
-    store = Store.over(connect(redis_url))
+    store = Store(connect(redis_url), settings.Settings())
     bells = Bells(store._client, store._wire, store._keys, clock=lambda: now)
     await bells.start("n1")
     assert await bells.next(5) == ControlSubscribed()

@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 
 from pushpull.model import Cid, Role, SessionId, Uid
+from pushpull.settings import Settings
 from pushpull.store import (
     Bell,
     ControlSubscribed,
@@ -91,7 +92,7 @@ async def everything(store: Store) -> None:
 
 async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_redis: Callable[..., RedisServer]) -> None:
     server = start_cluster(start_redis, 1)[0]
-    store = Store.over(connect(server.url))
+    store = Store(connect(server.url), Settings())
     await everything(store)
     await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
     bells = store.bells()
@@ -113,4 +114,4 @@ async def cluster(start_redis: Callable[..., RedisServer]) -> AsyncIterator[Redi
 
 
 async def test_a_cluster_of_three_finds_no_undeclared_key(cluster: Any) -> None:
-    await everything(Store.over(cluster))
+    await everything(Store(cluster, Settings()))

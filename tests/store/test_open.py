@@ -22,14 +22,7 @@ from tests.store.drafts import draft, sent
 
 @asynccontextmanager
 async def opened(url: str, **redis: Any) -> AsyncIterator[Store]:
-    store = await Store.open(
-        settings.Redis(**redis),
-        url=url,
-        idempotency=settings.Idempotency(),
-        retention=settings.Retention(),
-        limits=settings.Limits(),
-        inline_max_bytes=512,
-    )
+    store = await Store.open(settings.Settings(redis=settings.Redis(**redis)), url=url)
     try:
         yield store
     finally:

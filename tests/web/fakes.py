@@ -30,12 +30,14 @@ from pushpull.model import (
     Entry,
     Head,
     LogId,
+    Mode,
     Role,
     Row,
     Sent,
     SessionId,
     Uid,
 )
+from pushpull.node.rows import row_json
 from pushpull.settings import Settings
 from pushpull.store.values import MemberCounts, MemberRow, Receipts, RowRequest, SessionRecord
 
@@ -263,19 +265,4 @@ class FakeNode:
             raise Unauthenticated("token was revoked", reason="token_revoked")
 
     def row_json(self, row: Row) -> dict[str, Any]:
-        return {
-            "cid": row.cid,
-            "epoch": row.head.epoch,
-            "head": row.head.seq,
-            "floor": row.head.floor,
-            "start": row.start,
-            "delivered": row.delivered,
-            "read": row.read,
-            "joined": row.joined,
-            "unread": row.unread,
-            "count": row.head.count,
-            "mentions": row.mentions,
-            "mode": "push",
-            "notify": "all",
-            "role": row.role,
-        }
+        return row_json(row, Mode.PUSH)

@@ -19,14 +19,7 @@ from tests.web.conftest import assert_problem
 
 @pytest.fixture
 async def node(settings: Settings, redis_url: str) -> AsyncIterator[Node]:
-    store = await Store.open(
-        settings.redis,
-        url=redis_url,
-        idempotency=settings.idempotency,
-        retention=settings.retention,
-        limits=settings.limits,
-        inline_max_bytes=settings.delivery.inline_max_bytes,
-    )
+    store = await Store.open(settings, url=redis_url)
     node = Node(settings, store)
     await node.start()
     yield node

@@ -22,6 +22,7 @@ if #removed > 0 then
   for _, field in ipairs(redis.call('HKEYS', PENDING)) do
     if is_removed[string.match(field, '^%S+')] then redis.call('HDEL', PENDING, field) end
   end
+  redis.call('HINCRBY', META, 'removals', 1)
   ring_changed(BELL, meta, redis.call('HINCRBY', META, 'mver', 1))
 end
 return {redis.call('ZCARD', MEMBERS), removed}

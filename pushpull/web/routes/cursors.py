@@ -5,14 +5,15 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from pushpull.errors import BadRequest, Unsupported
+from pushpull.model import check_uid
 from pushpull.web.answers import CursorsAnswer, PendingAnswer, ReceiptsAnswer
 from pushpull.web.bodies import SMALL_BYTES, CursorsBody, decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
-from pushpull.web.parameters import UidName, Whole, within
+from pushpull.web.parameters import Name, Whole, within
 
 PATH = "/v1/conversations/{cid}"
 
-USER = UidName("user", "only this user's")
+USER = Name("user", "only this user's", check_uid)
 MIN_IDLE_MS = Whole("min_idle_ms", "only what was last sent at least this long ago")
 LIMIT = Whole("limit", "rows; without it the summary", least=1, most=1_000)
 
@@ -20,7 +21,7 @@ LIMIT = Whole("limit", "rows; without it the summary", least=1, most=1_000)
 async def move_cursors(call: Call) -> Response:
     cid = call.cid
     body = decode(await read_body(call.request, SMALL_BYTES), CursorsBody)
-    user = call.caller.user_named(call.request.path_params["uid"])
+    user = call.user
     delivered, read = within("delivered", body.delivered), within("read", body.read)
     if delivered is None and read is None:
         raise BadRequest("request body moves nothing: expected 'delivered', 'read' or both")
@@ -58,12 +59,8 @@ async def receipts(call: Call) -> Response:
 
 
 async def pending(call: Call) -> Response:
-    query = call.request.query_params
-    return reply(
-        await call.node.pending(
-            call.cid, user=USER.read(query), min_idle_ms=MIN_IDLE_MS.read(query) or 0, limit=LIMIT.read(query)
-        )
-    )
+    user, min_idle_ms, limit = USER.read(call.query), MIN_IDLE_MS.read(call.query), LIMIT.read(call.query)
+    return reply(await call.node.pending(call.cid, user=user, min_idle_ms=min_idle_ms or 0, limit=limit))
 
 
 ENDPOINTS = (

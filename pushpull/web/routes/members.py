@@ -38,7 +38,7 @@ async def change_members(call: Call) -> Response:
 
 async def list_members(call: Call) -> Response:
     cid = call.cid
-    (after, joined), limit = AFTER.read(call.request.query_params), LIMIT.read(call.request.query_params)
+    (after, joined), limit = AFTER.read(call.query), LIMIT.read(call.query)
     await call.require_member(cid)
     limit = limit or PAGE_DEFAULT
     rows = await call.node.store.members.page(cid, after=after, joined=joined, limit=limit)

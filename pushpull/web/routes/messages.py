@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from pushpull.delivery.drafts import draft, redaction
+from pushpull.delivery.frames import PULL_MAX
 from pushpull.errors import Invalid, PushpullError
 from pushpull.model import Draft, Sent, check_cid
 from pushpull.web.answers import HistoryPage, MessagesPage, OutcomeAnswer, SentAnswer
@@ -15,7 +16,6 @@ from pushpull.web.parameters import Whole
 from pushpull.web.problems import problem_of
 
 PATH = "/v1/conversations/{cid}/messages"
-PULL_MAX = 500
 MENTION_BYTES = 140  # one uid of 128 characters with its quotes and comma
 
 AFTER = Whole("after", "forward: the messages above this seq")
@@ -42,7 +42,7 @@ async def send_many(call: Call) -> Response:
 
 
 async def read_page(call: Call) -> Response:
-    cid, query = call.cid, call.request.query_params
+    cid, query = call.cid, call.query
     after, before, limit = AFTER.read(query), BEFORE.read(query), LIMIT.read(query)
     if after is not None and before is not None:
         raise Invalid(f"after {after} and before {before} are both given, expected one of them")

@@ -7,17 +7,17 @@ from typing import Final
 from starlette.responses import Response
 
 from pushpull.errors import Invalid, Unsupported
-from pushpull.model import SessionId
+from pushpull.model import SessionId, check_cid
 from pushpull.store.values import RowRequest
 from pushpull.web.answers import ConversationsAnswer, RevokedAnswer, SessionAnswer, SessionsAnswer
 from pushpull.web.bodies import SMALL_BYTES, RevokedBody, decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
-from pushpull.web.parameters import CidName, Whole
+from pushpull.web.parameters import Name, Whole
 
 PATH = "/v1/users/{uid}"
 PAGE_DEFAULT = 100
 
-AFTER = CidName("after", "`next` of the page before")
+AFTER = Name("after", "`next` of the page before", check_cid)
 LIMIT = Whole("limit", f"rows on the page, {PAGE_DEFAULT} unless said", least=1, most=500)
 
 TS_MAX_S: Final = 100_000_000_000
@@ -25,8 +25,8 @@ TS_MAX_S: Final = 100_000_000_000
 
 
 async def list_conversations(call: Call) -> Response:
-    user = call.caller.user_named(call.request.path_params["uid"])
-    after, limit = AFTER.read(call.request.query_params), LIMIT.read(call.request.query_params)
+    user = call.user
+    after, limit = AFTER.read(call.query), LIMIT.read(call.query)
     conversations = call.node.store.conversations
     cids, following = await conversations.listed(user, after=after, limit=limit or PAGE_DEFAULT)
     wanted = [RowRequest(cid) for cid in cids]
@@ -40,12 +40,12 @@ async def list_conversations(call: Call) -> Response:
 
 
 async def unread(call: Call) -> Response:
-    call.caller.user_named(call.request.path_params["uid"])
+    _ = call.user  # another's are refused before they are unsupported
     raise Unsupported("the sum of a user's unread messages is not supported in this release")
 
 
 async def list_sessions(call: Call) -> Response:
-    user = call.caller.user_named(call.request.path_params["uid"])
+    user = call.user
     sessions = [
         SessionAnswer(
             id=session.id,
@@ -62,14 +62,14 @@ async def list_sessions(call: Call) -> Response:
 
 async def kick(call: Call) -> Response:
     """End one session, or all of a user's. One that has ended already is no error: the wish is fulfilled."""
-    user = call.caller.user_named(call.request.path_params["uid"])
+    user = call.user
     session = call.request.path_params.get("session")
     await call.node.store.presence.kick(user, None if session is None else SessionId(session))
     return Response(status_code=204)
 
 
 async def revoke(call: Call) -> Response:
-    user = call.caller.user_named(call.request.path_params["uid"])
+    user = call.user
     body = decode(await read_body(call.request, SMALL_BYTES), RevokedBody)
     if not 0 <= body.ts <= TS_MAX_S:
         raise Invalid(f"ts {str(body.ts)[:40]} is not a time in seconds since 1970")
