@@ -15,7 +15,7 @@ import orjson
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 
-from pushpull.delivery.drafts import DraftFields
+from pushpull.delivery.drafts import DEPTH_MAX, DraftFields, nests_deeper
 from pushpull.errors import BadRequest, Invalid, TooLarge, lowered
 from pushpull.model import Role, Uid, check_uid
 
@@ -176,6 +176,8 @@ def _check_data(data: Any) -> None:
         encoded = orjson.dumps(data)
     except orjson.JSONEncodeError:  # a number beyond 64 bits, or too deep
         raise Invalid("settings.data holds a number beyond 64 bits, or nests too deep") from None
+    if nests_deeper(data, DEPTH_MAX):  # it stands inside other frames, which could not be encoded any more
+        raise Invalid(f"settings.data has over {DEPTH_MAX} arrays and objects inside each other")
     if len(encoded) > DATA_BYTES_MAX:
         raise TooLarge(f"settings.data of {len(encoded)} bytes is over the limit of {DATA_BYTES_MAX}")
 

@@ -46,6 +46,7 @@ from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks
 HANDSHAKE_S: Final = 5.0
 READ_BUFFER_BYTES: Final = 2048  # grows when a larger frame comes; most are acks of 60 bytes
 EARLY_MAX: Final = 64  # frames that come while the upgrade's own token is being checked
+PARTS_MAX: Final = 256  # fragments of one message: a hello of 1 MiB in pieces of 4 KiB
 
 # An adapter, because picows would make (and keep) a child of a plain logger for each connection.
 _log: Final = logging.LoggerAdapter(logging.getLogger("pushpull.web.direct.socket"), {})
@@ -66,6 +67,7 @@ class Listener(WSListener):
         self._peer: Peer | None = None
         self._early: list[bytes] = []
         self._parts: list[bytes] = []  # of a fragmented message
+        self._parts_bytes = 0
         self._closed = False
         self._handed_bytes = 0
         self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
@@ -131,6 +133,8 @@ class Listener(WSListener):
             self._said_goodbye(transport, frame)
         elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
             self._received_part(frame)
+        elif kind == WSMsgType.PING:
+            self._pong(transport, frame)
         elif kind == WSMsgType.BINARY:
             self.close(BAD_FRAME, "binary frames are not spoken here: one JSON object a text frame")
 
@@ -179,12 +183,24 @@ class Listener(WSListener):
 
     def _received_part(self, frame: WSFrame) -> None:
         """Fragments are rare: whoever sends one JSON object of a few hundred bytes has no use for them."""
-        self._parts.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._parts)) > HELLO_BYTES_AUTHENTICATED:
+        if self._closed:
+            return
+        part = frame.get_payload_as_bytes()
+        self._parts.append(part)
+        self._parts_bytes += len(part)
+        if self._parts_bytes > HELLO_BYTES_AUTHENTICATED:
             self.close(FRAME_TOO_LARGE, f"a message of over {HELLO_BYTES_AUTHENTICATED} bytes")
+        elif len(self._parts) > PARTS_MAX:
+            self.close(BAD_FRAME, f"a message in over {PARTS_MAX} fragments")
         elif frame.fin:
-            text, self._parts = b"".join(self._parts), []
+            text, self._parts, self._parts_bytes = b"".join(self._parts), [], 0
             self._received(text)
+
+    def _pong(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self.buffered > self._limit:
+            self.abort()
+        elif not self._closed:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     def _said_goodbye(self, transport: WSTransport, frame: WSFrame) -> None:
         if not transport.is_close_frame_sent:
@@ -215,7 +231,7 @@ class DirectProtocol(asyncio.Protocol):
             20.0,
             20.0,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,  # enable_auto_pong
+            False,  # enable_auto_pong: it would write without asking how much waits
             HELLO_BYTES_AUTHENTICATED + gate.node.settings.limits.frame_bytes,
             None,  # extra_headers: a client's
             READ_BUFFER_BYTES,
