@@ -42,10 +42,12 @@ class Tail:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
         self._edits: dict[int, list[int]] = {}  # seq → seqs of its edits; only those that the tail holds
+        self.version = 0  # grows when a page cut before may show what it should not any more
         self.stand_at(head_id)
 
     def stand_at(self, head_id: LogId) -> None:
         """Drop everything and stand at `head_id`: a start, or the log is another than the tail knew."""
+        self.version += 1
         self.head_id = head_id
         self.head = seq_of(head_id)
         self.floor = 1  # the oldest seq that may be shown; kept by the owner
@@ -71,25 +73,29 @@ class Tail:
         """Whether everything in (after, head] is held here; false past the head."""
         return after <= self.head and max(after, self.floor - 1) >= self.base - 1
 
-    def page(self, after: int, *, limit: int, max_bytes: int) -> Page | None:
+    def page(self, after: int, *, limit: int, max_bytes: int, upto: int | None = None) -> Page | None:
         """Up to `limit` items above `after`, at most `max_bytes` of them but at least one; None when it is not covered.
 
-        The page ends at the head where it reaches it, else at its last item.
+        The page ends at the head where it reaches it, else at its last item. `upto` ends it earlier, where an entry
+        is held at that seq above `after`; else it means nothing.
         """
         if not self.covers(after):
             return None
+        end, end_id = self.head, self.head_id
+        if upto is not None and after < upto < end and (named := self.id_of(upto)) is not None:
+            end, end_id = upto, named
         items: list[bytes] = []
-        size, upto, upto_id = 0, after, self.head_id
-        for slot in self._slots[max(0, max(after + 1, self.floor) - self.base) :]:
+        size, last_id = 0, end_id
+        for slot in self._slots[max(0, max(after + 1, self.floor) - self.base) : end + 1 - self.base]:
             if slot is None:
                 continue
             log_id, item = slot
             if items and (len(items) >= limit or size + len(item) > max_bytes):
-                return Page(after, upto, upto_id, tuple(items))
+                return Page(after, seq_of(last_id), last_id, tuple(items))
             items.append(item)
             size += len(item)
-            upto, upto_id = seq_of(log_id), log_id
-        return Page(after, self.head, self.head_id, tuple(items))
+            last_id = log_id
+        return Page(after, end, end_id, tuple(items))
 
     def newest(self, limit: int, *, before: int | None = None, max_bytes: int) -> Page | None:
         """The `limit` newest items (below `before`); None unless the tail holds that many, or all that are left.
@@ -135,6 +141,8 @@ class Tail:
     def _fold(self, entry: Entry) -> None:
         if entry.ref is None:
             return
+        if entry.kind in (Kind.EDIT, Kind.REDACT):
+            self.version += 1
         if entry.kind == Kind.EDIT:
             self._edits.setdefault(entry.ref, []).append(entry.seq)
             self._rewrite(entry.ref, entry)

@@ -15,13 +15,18 @@ Nothing here does I/O: a bell or a read goes in, what it changed comes out (Chan
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
+from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.policy import Decision, decide
-from pushpull.delivery.tail import Tail
+from pushpull.delivery.tail import Page, Tail
 from pushpull.model import Cid, Head, LogId, Mode, seq_of
 from pushpull.settings import Delivery
 from pushpull.store.values import Bell, LogRead, Verdict
+
+CUT_MAX: Final = 8
+"""Pages kept for those who ask for the same: rung together they stand at one place, latecomers at a few others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Feed:
         self.idle_since: float | None = None
         self.used_at = 0.0  # when something last went out from the tail
         self.deleted = False
+        self._cut: dict[tuple[int, ...], tuple[Page, bytes]] = {}  # pages and frames many ask for; at most CUT_MAX
         self.generation = 0  # grows when the tail stands elsewhere: a page cut before is of another log
         self.resetting = False  # the log diverged and the devices have not been told yet
         self.doubted = False  # members were removed, perhaps some of those attached here
@@ -94,6 +100,39 @@ class Feed:
         self.discard(place)
         place.mode = mode
         self.add(place)
+
+    # ------------------------------------------------------------------------------------------------ pages
+
+    def cut(self, after: int, *, limit: int, told: bool) -> tuple[Page, bytes] | None:
+        """The page above `after` and its frame, the same object for all who ask for the same; None: not in the tail.
+
+        `told`: the page ends where the last notice pointed. All who were rung together then stand at one place
+        again, and the next page is cut once for all of them. What came since has its own notice.
+        """
+        upto = self.told if told and after < self.told else self.tail.head
+        key = (after, limit, upto, self.head.floor, self.tail.version)
+        known = self._cut.get(key)
+        if known is None:
+            page = self.tail.page(after, limit=limit, max_bytes=self.settings.page_bytes, upto=upto)
+            if page is None:
+                return None
+            if len(self._cut) >= CUT_MAX:
+                self._cut.clear()
+            known = self._cut[key] = page, self.frame(page, head=max(upto, page.upto))
+        return known
+
+    def frame(self, page: Page, *, head: int | None = None, redelivery: int = 0) -> bytes:
+        """The `messages` frame of `page`; `head` may be less than the log's, a device keeps the highest it saw."""
+        return frames.messages(
+            self.cid,
+            page.after,
+            page.upto,
+            page.upto_id,
+            page.items,
+            head=self.tail.head if head is None else head,
+            floor=self.head.floor,
+            redelivery=redelivery,
+        )
 
     # ------------------------------------------------------------------------------------------------ news
 

@@ -92,7 +92,7 @@ class Hub:
 
     def _push_at_once(self, feed: Feed) -> None:
         while (page := self._next_page(feed)) is not None:
-            self._hand_slice(tuple(feed.pushed), page, self._frame(feed, page))
+            self._hand_slice(tuple(feed.pushed), page, feed.frame(page))
             self._fanned(feed, page)
 
     async def _push_in_slices(self, feed: Feed) -> None:
@@ -105,7 +105,7 @@ class Hub:
 
     async def _push_page(self, feed: Feed, page: Page) -> bool:
         """Hand `page` to every place; False when the log turned out to be another on the way."""
-        frame, generation = self._frame(feed, page), feed.generation
+        frame, generation = feed.frame(page), feed.generation
         places = tuple(feed.pushed)
         for first in range(0, len(places), SLICE):
             self._hand_slice(places[first : first + SLICE], page, frame)
@@ -125,11 +125,6 @@ class Hub:
                 place.lagging = True
                 self.settle(feed, place)
         return page
-
-    def _frame(self, feed: Feed, page: Page) -> bytes:
-        return frames.messages(
-            feed.cid, page.after, page.upto, page.upto_id, page.items, head=feed.tail.head, floor=feed.head.floor
-        )
 
     def _hand_slice(self, places: Sequence[Place], page: Page, frame: bytes) -> None:
         now = time.monotonic()
@@ -226,7 +221,7 @@ class Hub:
 
     def _hand_batch(self, feed: Feed, place: Place, page: Page) -> None:
         now = time.monotonic()
-        place.connection.write(self._frame(feed, page))
+        place.connection.write(feed.frame(page))
         self._extend(place, page, now)
         self._metrics.deliveries.inc(len(page.items))
         if page.upto >= feed.tail.head:

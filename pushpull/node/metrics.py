@@ -36,6 +36,8 @@ class Metrics:
         self.windows = self._gauge("windows", "Windows with something not acknowledged")
         self.waiting_sends = self._gauge("waiting_sends", "Sends waiting for the log")
         self.tails_bytes = self._gauge("tails_bytes", "Bytes held in tails")
+        self.load = self._gauge("loop_load", "Share of the last second that the event loop's thread computed")
+        self.notify_interval = self._gauge("notify_interval_seconds", "How far apart notices of large groups go now")
         self.loop_lag = self._gauge("loop_lag_seconds", "How late the event loop ran a timer that was due")
         self.append_seconds = Histogram(
             "pushpull_append_seconds",

@@ -71,6 +71,7 @@ class Node:
         self._background = Background()
         self._started_at = time.time()
         self._lag_s = 0.0
+        self._measured = (time.monotonic(), time.thread_time())
         self._doorbell = Doorbell(store.bells(), self._background, rung=lambda ring: self._live.rung(ring))
         reader = LogReader(
             store.log,
@@ -224,7 +225,7 @@ class Node:
     # ------------------------------------------------------------------------------------------------ by the clock
 
     async def _tick_sessions(self) -> None:
-        due = time.monotonic()
+        self._measure_load()
         for n, peer in enumerate(self.parts.peers):
             peer.tick(time.monotonic())
             if n % TICK_SLICE == TICK_SLICE - 1:
@@ -232,7 +233,14 @@ class Node:
         asyncio.get_running_loop().call_later(0.1, self._measure_lag, time.monotonic() + 0.1)
         self.metrics.windows.set(len(self.parts.hub.windows))
         self.metrics.feeds.set(len(self.parts.feeds))
-        log.debug("tick took %.3f s", time.monotonic() - due)
+
+    def _measure_load(self) -> None:
+        """How much of the time since the last tick this thread computed; notices of large groups follow it."""
+        now, computed = time.monotonic(), time.thread_time()
+        (then, before), self._measured = self._measured, (now, computed)
+        load = min(1.0, (computed - before) / max(now - then, 1e-3))
+        self.metrics.load.set(load)
+        self.parts.hub.notices.adapt(load)
 
     def _measure_lag(self, due: float) -> None:
         self._lag_s = max(0.0, time.monotonic() - due)

@@ -16,6 +16,7 @@ from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
+from pushpull.delivery.policy import next_interval_s
 from pushpull.delivery.tail import Page
 from pushpull.model import Mode
 from pushpull.node.background import Background
@@ -33,7 +34,16 @@ class Notices:
         self._interval_s = settings.notify_interval_ms / 1000
         self._metrics = metrics
         self._background = background
+        self._wide_s = self._interval_s  # of groups over SLICE; widens while the node is busy
         self._waiting: dict[Feed, asyncio.Event] = {}  # feeds between two passes; set: the next one may not wait
+
+    def adapt(self, load: float) -> None:
+        """Take the node's load, 0 to 1, of the last second into account."""
+        self._wide_s = next_interval_s(self._wide_s, load=load, settings=self._delivery)
+        self._metrics.notify_interval.set(self._wide_s)
+
+    def _interval_of(self, feed: Feed) -> float:
+        return self._wide_s if len(feed.noticed) > SLICE else self._interval_s
 
     def ring(self, feed: Feed) -> None:
         """The feed has news for those who are notified."""
@@ -55,7 +65,7 @@ class Notices:
         try:
             owed = True
             while owed and feed.noticed and not (feed.deleted or feed.held):
-                wait_s = feed.last_pass + self._interval_s - time.monotonic()
+                wait_s = feed.last_pass + self._interval_of(feed) - time.monotonic()
                 if wait_s > 0 and not feed.mentioned_all:
                     await self._wait(feed, wait_s)
                 feed.last_pass = time.monotonic()
@@ -82,7 +92,7 @@ class Notices:
         page, inline = (None, b"") if mentioned else self._inline(feed, head)
         feed.told = head
         places = tuple(feed.noticed)
-        pause_s = self._interval_s * SPREAD / max(1, -(-len(places) // SLICE))
+        pause_s = self._interval_of(feed) * SPREAD / max(1, -(-len(places) // SLICE))
         skipped = False
         generation = feed.generation
         for first in range(0, len(places), SLICE):
@@ -100,9 +110,7 @@ class Notices:
         page = feed.tail.page(feed.told, limit=self._delivery.page_limit, max_bytes=limit)
         if page is None or not page.items or page.upto != head or sum(map(len, page.items)) > limit:
             return None, b""
-        return page, frames.messages(
-            feed.cid, page.after, page.upto, page.upto_id, page.items, head=head, floor=feed.head.floor
-        )
+        return page, feed.frame(page, head=head)
 
     def _ring_place(self, place: Place, head: int, notice: bytes, page: Page | None, inline: bytes) -> bool:
         """Ring one place; True when it is owed a notice and could not take it."""

@@ -121,7 +121,7 @@ class Peer:
             case decisions.Reply(data):
                 self._connection.write(data)
             case decisions.Fetch():
-                self._start(self._requests.fetch(decision), decision.rid, cid=decision.place.cid)
+                self._fetch(decision)
             case decisions.ReadTo():
                 self._start(self._requests.read_to(decision), decision.rid, cid=decision.cid)
             case decisions.List(after, rid):
@@ -133,6 +133,10 @@ class Peer:
                 self._start(self._renew(token), None)
             case decisions.Close(code, reason):
                 self._connection.close(code, reason)
+
+    def _fetch(self, decision: decisions.Fetch) -> None:
+        if not self._requests.fetch_held(decision):
+            self._start(self._requests.fetch(decision), decision.rid, cid=decision.place.cid)
 
     def _start(self, work: Coroutine[Any, Any, None], rid: frames.Rid, *, cid: str | None = None) -> None:
         if len(self._tasks) >= TASKS_MAX:

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable
 
-from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import NO_ANSWER
 from pushpull.delivery.tail import Page
@@ -94,18 +93,7 @@ class Redeliveries:
             log.debug("redelivery of %s waits: %s", place.cid, problem.message)
 
     def _hand(self, feed: Feed, place: Place, page: Page, count: int) -> None:
-        place.connection.write(
-            frames.messages(
-                feed.cid,
-                page.after,
-                page.upto,
-                page.upto_id,
-                page.items,
-                head=feed.tail.head,
-                floor=feed.head.floor,
-                redelivery=count,
-            )
-        )
+        place.connection.write(feed.frame(page, redelivery=count))
         # Where something was redacted since, the page reaches further, and the device may ack that far.
         place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
         self._metrics.redeliveries.inc(len(page.items))

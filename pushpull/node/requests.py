@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from pushpull.delivery import frames
 from pushpull.delivery.decisions import Fetch, ReadTo, Submit
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
+from pushpull.delivery.tail import Page
 from pushpull.errors import Invalid, NotAMember, PushpullError, RateLimited, StoreUnavailable
-from pushpull.model import Cid, seq_of
+from pushpull.model import Cid, Mode, seq_of
 from pushpull.node import history
 from pushpull.node.appender import Outcome
 from pushpull.node.feed import Feed
@@ -104,14 +106,31 @@ class Requests:
         _require_clear(feed)
         # It stood at `after` when it pulled; what was sent since has carried it on if that began where it stood.
         stands = max(after, place.window.sent) if after >= sent_before else start
-        parts.hub.trimmed(feed, place, stands=stands)
-        parts.metrics.pulls.inc()
-        self._write(
-            frames.messages(
-                feed.cid, after, page.upto, page.upto_id, page.items, head=feed.tail.head, floor=feed.head.floor
-            )
-        )
-        parts.hub.pulled(feed, place, page)
+        self._answer(feed, place, replace(page, after=after), None, stands)
+
+    def fetch_held(self, decision: Fetch) -> bool:
+        """Answer a forward pull from the tail, at once, with bytes shared by all who ask for the same.
+
+        False: the tail does not hold it, or not now; it must be fetched.
+        """
+        place, after = decision.place, decision.after
+        feed = self._parts.feeds.get(place.cid)
+        if after is None or feed is None or feed.held or place.pulling or after > feed.tail.head:
+            return False
+        start = max(after, place.oldest - 1)
+        cut = feed.cut(start, limit=decision.limit, told=place.mode is Mode.NOTIFY)
+        if cut is None:
+            return False
+        page, frame = cut
+        self._answer(feed, place, replace(page, after=after), frame if start == after else None, start)
+        return True
+
+    def _answer(self, feed: Feed, place: Place, page: Page, frame: bytes | None, stands: int) -> None:
+        """Write a page that was pulled; `frame` None: it has none yet. `stands`: where the device is."""
+        self._parts.hub.trimmed(feed, place, stands=stands)
+        self._parts.metrics.pulls.inc()
+        self._write(frame if frame is not None else feed.frame(page))
+        self._parts.hub.pulled(feed, place, page)
 
     async def _fetch_backward(self, decision: Fetch) -> None:
         answer = await history.backward(

@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 import jwt
 
+from pushpull.model import Cid
 from pushpull.node.node import Node
 from pushpull.settings import Auth, Delivery, Idempotency, Limits, Retention, Settings
 from pushpull.settings import Server as ServerSettings
@@ -118,6 +119,12 @@ class LocalService(Service):
     def __init__(self, url: str, node: Node) -> None:
         super().__init__(url)
         self.node = node
+
+    async def heard(self, cid: str, head: int, within: float = 5.0) -> None:
+        """Wait until the node has heard of the message at `head`: an answer to a send may come before its bell."""
+        async with asyncio.timeout(within):
+            while (feed := self.node.parts.feeds.get(Cid(cid))) is None or feed.tail.head < head:
+                await asyncio.sleep(0.005)
 
 
 def settings_of(**sections: dict[str, Any]) -> Settings:
