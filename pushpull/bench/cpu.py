@@ -1,0 +1,28 @@
+"""What the operating system says of a process: processor time and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pushpull.demo.readings import cpu_seconds
+from pushpull.errors import ConfigError
+
+KIB: Final = 1024
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time (s) of a process so far, in steps of 10 ms. Raises ConfigError where it is not known."""
+    seconds = cpu_seconds(pid)
+    if seconds is None:
+        raise ConfigError(f"/proc does not tell what process {pid} used: it ended, or this is not Linux")
+    return seconds
+
+
+def rss_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM. Raises ConfigError where it is not known."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError as problem:
+        raise ConfigError(f"/proc does not tell how large process {pid} is: {problem.strerror}") from problem
+    return next(int(line.split()[1]) * KIB for line in lines if line.startswith("VmRSS:"))
