@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,17 @@ def cpu_s(pid: int) -> float:
     if seconds is None:
         raise ConfigError(f"/proc does not tell what process {pid} used: it ended, or this is not Linux")
     return seconds
+
+
+def machine_cpu_s() -> tuple[float, float]:
+    """Processor time (s) so far of all that runs on this machine, and what its host kept from it (steal)."""
+    try:
+        first = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    except OSError as problem:
+        raise ConfigError(f"/proc does not tell how busy the machine is: {problem.strerror}") from problem
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(ticks) for ticks in first[:8])
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / tick, steal / tick
 
 
 def rss_bytes(pid: int) -> int:

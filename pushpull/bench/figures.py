@@ -15,6 +15,10 @@ BUSY: Final = 0.9
 """A load process that used so much of its core may have been what limited."""
 
 
+OTHERS: Final = 0.3
+"""Cores: more than the kernel's own work beside what is measured."""
+
+
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One value. With a `floor`, the limits are multiples of it. `value` None: not measured, `note` says why."""
 
@@ -119,7 +123,8 @@ def limits(usage: Usage, what: str, cores: int) -> list[str]:
     notes = []
     if usage.load_share > BUSY and usage.server_cores < BUSY:
         notes.append(f"{what}: the load generator was busy ({usage.load_share:.0%} of a core), it may be what limits")
-    used = usage.server_cores + usage.redis_cores + sum(usage.load_cpu_s) / usage.seconds
-    if used > BUSY * cores and usage.server_cores < BUSY:
-        notes.append(f"{what}: all {cores} cores were busy ({used:.1f} used), the machine may be what limits")
+    if usage.cores > BUSY * cores and usage.server_cores < BUSY:
+        notes.append(f"{what}: all {cores} cores were busy ({usage.cores:.1f} used), the machine may be what limits")
+    if usage.other_cores > OTHERS:
+        notes.append(f"{what}: something else on this machine used {usage.other_cores:.1f} cores meanwhile")
     return notes
