@@ -26,6 +26,8 @@ CID: Final = "fan"
 WARM_UP: Final = 5
 SENDERS: Final = 20
 PATIENCE_S: Final = 60.0
+ALONE: Final = 0.95
+"""Frames per delivery: fewer, and a delivery is not what it is for the floor."""
 ACKED_SHARE: Final = 0.25
 """Of the rate, for the stretch with acks: each delivery then brings a frame back."""
 
@@ -47,6 +49,7 @@ async def run(stage: Stage) -> Outcome:
             *times("delivery", totals.delivery, p99_at_most=1.5, floor=floor_times),
             Figure(name="deliveries", value=deliveries / usage.seconds, unit="/s"),
             Figure(name="frames per delivery", value=totals.frames / deliveries, unit=""),
+            Figure(name="server CPU per frame", value=usage.server_cpu_s / max(1, totals.frames) * MICRO, unit="µs"),
             Figure(name="floor CPU per delivery", value=floor_us, unit="µs"),
             Figure(name="floor p99", value=floor_times.summary().p99_ms, unit="ms"),
             Figure(
@@ -59,9 +62,15 @@ async def run(stage: Stage) -> Outcome:
             *wrong_deliveries("deliveries", totals, deliveries),
             *wrong_deliveries("acked deliveries", totals_acked, acked * devices),
         ],
-        notes=limits(usage, "fan-out", stage.cores),
+        notes=[*limits(usage, "fan-out", stage.cores), *_merged(totals.frames / deliveries)],
         commands={"fan-out": dict(usage.redis.calls)},
     )
+
+
+def _merged(frames_per_delivery: float) -> list[str]:
+    if frames_per_delivery > ALONE:
+        return []
+    return [f"the service did not keep up: {1 / frames_per_delivery:.1f} messages a frame, where the floor sends one"]
 
 
 async def _floor(stage: Stage) -> tuple[float, Spread]:
