@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pushpull.bench import plots as pictures
 from pushpull.bench.report import as_text
-from pushpull.bench.run import Watch, run
-from pushpull.bench.scale import FULL, QUICK
+from pushpull.bench.run import Report, Watch, run
+from pushpull.bench.scale import FULL, QUICK, Scale
 from pushpull.bench.workloads import WORKLOADS
 
 
@@ -38,10 +39,12 @@ def command(
     if plots is not None:
         pictures.require()
     size = FULL if scale == "full" else QUICK
-    with _progress() as watch:
-        report = asyncio.run(
-            run(size, list(dict.fromkeys(only)) or list(WORKLOADS), runs=runs or size.runs, watch=watch)
-        )
+    names = list(dict.fromkeys(only)) or list(WORKLOADS)
+    try:
+        with _progress() as watch:
+            report = asyncio.run(_measured(size, names, runs=runs or size.runs, watch=watch))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
@@ -51,6 +54,14 @@ def command(
             click.echo(f"drawn: {path}", err=True)
     if report.wrong:
         raise click.exceptions.Exit(1)
+
+
+async def _measured(scale: Scale, names: Sequence[str], *, runs: int, watch: Watch) -> Report:
+    """SIGTERM, as Ctrl-C does anyway, ends the measuring and all that was started for it."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(scale, names, runs=runs, watch=watch)
 
 
 @contextmanager

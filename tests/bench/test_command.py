@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +23,7 @@ from pushpull.bench.scale import FULL, QUICK, Scale
 from pushpull.bench.workloads import WORKLOADS
 from pushpull.cli import main
 from pushpull.commands import bench
+from pushpull.redis_server import ask, gone, info_field
 
 
 def report(*figures: Figure, wrong: Sequence[str] = (), scale: Scale = QUICK) -> Report:
@@ -113,6 +120,40 @@ def test_a_target_that_is_missed_is_a_result_and_a_count_that_is_wrong_a_failure
 
     asked.answer = report(RATE, wrong=["3 sends were confirmed, expected 4"])
     assert CliRunner().invoke(main, ["bench"]).exit_code == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_ends_it_ends_all_that_it_started(how: signal.Signals, tmp_path: Path) -> None:
+    """With a directory for temporary files of its own, so that what is left behind is seen."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from pushpull.cli import main; main()", "bench", "--only", "send"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        redis = _wait_for_redis(tmp_path)
+        process.send_signal(how)
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+
+    assert process.returncode == 1
+    assert told.strip() == b"Aborted!"
+    assert gone(redis)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _wait_for_redis(place: Path) -> int:
+    """The pid of the Redis that a benchmark started below `place`."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        for socket_path in place.glob("*/redis/redis.sock"):
+            with contextlib.suppress(OSError):
+                return int(info_field(ask(socket_path, "INFO", "server"), "process_id") or 0)
+        time.sleep(0.05)
+    raise AssertionError("no redis was started")
 
 
 def test_an_unknown_workload_is_wrong_usage(asked: Asked) -> None:
