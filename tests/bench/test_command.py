@@ -70,7 +70,11 @@ def test_a_row_has_target_measured_ratio_and_verdict() -> None:
         ["cost", "≤", "1.3", "×", "6.00", "µs", "9.00", "µs", "1.50", "MISS"],
         ["batched", "pushes", "≤", "0.60", "-", "not", "built", "yet"],
     ]
-    assert lines[-1] == "1 of 2 targets met"
+    assert lines[-1] == "1 of 2 targets met; at smaller sizes than the targets are about: --full decides"
+
+
+def test_a_full_run_decides() -> None:
+    assert as_text(report(RATE, scale=FULL)).splitlines()[-1] == "1 of 1 targets met"
 
 
 def test_figures_without_a_target_are_shown_on_request() -> None:
