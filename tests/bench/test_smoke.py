@@ -41,7 +41,6 @@ async def test_a_workload_runs_and_its_counts_add_up(name: str) -> None:
 
 
 async def test_several_runs_are_told_as_they_go_and_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     from pushpull.bench.plots import draw
 
     told: list[tuple[int, int]] = []
