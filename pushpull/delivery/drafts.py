@@ -86,8 +86,8 @@ def check_body(body: bytes, limit_bytes: int) -> bytes:
 def nests_deeper(value: object, depth: int) -> bool:
     """Whether `value`, as JSON was decoded, has more than `depth` arrays and objects inside each other."""
     level = [value]
-    for _ in range(depth + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
+    for _ in range(depth):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
         if not level:
             return False
     return True

@@ -17,6 +17,7 @@ from pushpull.node.peers import Peers
 log = logging.getLogger(__name__)
 
 LONE_S: Final = 1.0
+ASK_S: Final = 1.0  # Redis, who else is there
 GOODBYE_S: Final = 1.0  # for the answers to our close frames
 
 
@@ -42,8 +43,9 @@ async def _seconds(parts: Parts) -> float:
     """`drain_s` spares the other nodes a storm; where there is no other, devices only wait for our successor."""
     seconds = parts.settings.server.drain_s
     try:
-        others = [node for node in await parts.store.presence.nodes() if node.id != parts.node_id]
-    except PushpullError:
+        async with asyncio.timeout(ASK_S):
+            others = [node for node in await parts.store.presence.nodes() if node.id != parts.node_id]
+    except (PushpullError, TimeoutError):
         return seconds
     return seconds if others else min(seconds, LONE_S)
 

@@ -53,7 +53,9 @@ SWEEP_S: Final = 600.0
 SWEEP_JITTER: Final = 0.01
 AUDIT_JITTER: Final = 0.5
 TICK_SLICE: Final = 1000
-FLUSH_TRIES: Final = 20
+FLUSH_PAUSE_S: Final = 0.1
+LAST_WRITES_S: Final = 5.0  # where Redis is away: a cursor that is not written costs a redelivery, nothing else
+LEAVE_S: Final = 1.0  # the same: the node stays listed until its heartbeat is old
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,20 @@ class Node:
     async def drain(self) -> None:
         """Go away politely: let the devices go, then write what waits."""
         await drain.close_all(self.parts)
+        try:
+            async with asyncio.timeout(LAST_WRITES_S):
+                await self._write_what_waits()
+        except TimeoutError:
+            log.warning(
+                "redis did not take the last cursors within %g s; their messages are delivered again", LAST_WRITES_S
+            )
+
+    async def _write_what_waits(self) -> None:
         await self.parts.appender.finish()
-        for _ in range(FLUSH_TRIES):
+        while True:
             if await self.parts.cursors.flush():
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(FLUSH_PAUSE_S)
         await self._pending.flush()
 
     async def stop(self) -> None:
@@ -136,9 +147,10 @@ class Node:
         await self._background.stop()
         await self._doorbell.stop()
         try:
-            await self.store.presence.leave(self.id)
-        except PushpullError as problem:
-            log.debug("node stays listed until its heartbeat is old: %s", problem.message)
+            async with asyncio.timeout(LEAVE_S):
+                await self.store.presence.leave(self.id)
+        except (PushpullError, TimeoutError) as problem:
+            log.debug("node stays listed until its heartbeat is old: %s", type(problem).__name__)
 
     # ------------------------------------------------------------------------------------------------ sessions
 

@@ -6,6 +6,7 @@ OpenAPI document are both made from it, so they cannot differ.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pushpull.errors import BadRequest, NotAllowed, PushpullError
+from pushpull.errors import BadRequest, NotAllowed, PushpullError, StoreUnavailable
 from pushpull.model import EXACT_MAX, Cid, Role, Uid, check_cid
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
@@ -128,6 +129,11 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         return problem_response(error)
     except ClientDisconnect:
         return problem_response(BadRequest("the request ended before its body"))
+    except asyncio.CancelledError:
+        if not request.app.state.service.node.parts.draining:
+            raise
+        # The server ends and has waited long enough for this call.
+        return problem_response(StoreUnavailable("the node is going away: it is not known what became of the call"))
     except Exception:
         logger.exception("%s %s failed", endpoint.method, endpoint.path)
         return internal_problem()

@@ -131,3 +131,20 @@ def test_a_redaction_is_quiet_and_has_the_same_cmid_each_time() -> None:
 
     assert one == other
     assert (one.kind, one.ref, one.quiet, one.body, one.cmid) == ("redact", 7, True, b"null", "redact:7")
+
+
+@pytest.mark.parametrize("body", [b"[" * 200 + b"]" * 200, b'{"a":' * 200 + b"1" + b"}" * 200, b"[[],{},[1]]"])
+def test_a_body_may_nest_so_deep(body: bytes) -> None:
+    assert check_body(body, 10_000) == body
+
+
+@pytest.mark.parametrize("body", [b"[" * 201 + b"]" * 201, b'[{"a":' * 101 + b"1" + b"}]" * 101])
+def test_a_body_that_nests_deeper_is_invalid(body: bytes) -> None:
+    """Parsers give up somewhere above, each in another place: what one lets in, the next could not read."""
+    with pytest.raises(Invalid, match="over 200 arrays and objects inside each other"):
+        check_body(body, 10_000)
+
+
+def test_many_brackets_beside_each_other_or_in_a_string_are_no_depth() -> None:
+    for body in (b"[" + b"[]," * 500 + b"[]]", b'"' + b"[" * 500 + b'"'):
+        assert check_body(body, 10_000) == body

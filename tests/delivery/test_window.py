@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushpull.delivery.window import EXHAUSTED, MARKS_MAX, NEVER, Redelivery, Window
+from pushpull.model import ZERO_ID, LogId
 from pushpull.settings import Delivery
 from tests.delivery.words import DELIVERY, log_id
 
@@ -178,3 +179,24 @@ def test_marks_are_bounded_and_an_ack_of_a_lost_one_is_written_a_little_lower() 
     assert (pulls.acked, pulls.acked_id) == (10, log_id(0))
     ack(pulls, MARKS_MAX, 0.0)
     assert pulls.acked_id == log_id(MARKS_MAX)
+
+
+def test_what_was_trimmed_needs_no_ack_and_what_was_sent_above_it_still_does() -> None:
+    window = Window(ZERO_ID)
+    window.extend(4, log_id(4), now=0.0, settings=DELIVERY)
+    window.extend(9, log_id(9), now=1.0, settings=DELIVERY)
+
+    window.skip(LogId("6-0"))
+
+    assert (window.acked, window.sent, window.deadline) == (6, 9, 5.0)
+    assert window.ack(9, now=2.0, settings=DELIVERY)
+    assert window.acked_id == log_id(9)
+
+
+def test_when_all_that_was_sent_is_trimmed_the_window_stands_at_the_floor() -> None:
+    window = Window(ZERO_ID)
+    window.extend(4, log_id(4), now=0.0, settings=DELIVERY)
+
+    window.skip(LogId("6-0"))
+
+    assert (window.acked, window.sent, window.delivery_count) == (6, 6, 0)

@@ -148,6 +148,15 @@ async def test_fragments_without_end_are_bounded(connected: Connect) -> None:
     assert await closed(raw) == 4413
 
 
+async def test_a_message_in_very_many_fragments_is_refused(connected: Connect) -> None:
+    """Each would cost more than the last: 150,000 of a byte used to stop the service for half a minute."""
+    raw = await connected()
+    raw.say(upgrade())
+    await raw.upgraded()
+    raw.say(frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 300)
+    assert await closed(raw) == 4400
+
+
 async def test_a_frame_split_over_many_packets_is_put_together(connected: Connect) -> None:
     raw = await connected()
     raw.say(upgrade())
@@ -230,6 +239,21 @@ async def test_one_who_never_reads_is_ended_and_what_waits_is_bounded(
             break
     await asyncio.wait_for(service.node.parts.peers.empty.wait(), 10)
     assert most < 5 * 131_072
+
+
+async def test_one_who_pings_and_never_reads_is_ended_too(service: LocalService, connected: Connect) -> None:
+    raw = await connected()
+    raw.say(upgrade())
+    await raw.upgraded()
+    raw.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    pings = frame(PING, b"p" * 125) * 1_000
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):
+            raw.say(pings)
+            await raw.writer.drain()
+            if service.node.parts.peers.empty.is_set():
+                break
+    await asyncio.wait_for(service.node.parts.peers.empty.wait(), 5)
 
 
 async def test_uvicorn_stops_and_everyone_is_told(service: LocalService, connected: Connect) -> None:

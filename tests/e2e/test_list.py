@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pushpull.store import bells
 from tests.e2e.service import LocalService
 from tests.e2e.wire import Wire
+from tests.servers import RedisServer
 
 
 async def bodies(wire: Wire, upto: int, after: int = 0) -> list[int]:
@@ -137,6 +139,22 @@ async def test_who_is_removed_is_told_and_gets_nothing_more(service: LocalServic
         await bob.say(str(frame.pop("type")), cid="room", **frame)
         await bob.error("not_a_member", cid="room")
     assert (await service.user("bob").get("/v1/conversations/room/messages")).status_code == 403
+
+
+async def test_who_is_removed_while_the_node_hears_nothing_gets_nothing_that_was_stored_since(
+    service: LocalService, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bells, "BACKOFF_S", 1.0)
+    await service.room("room", "alice", "bob")
+    alice, bob = await service.device("alice"), await service.device("bob")
+    redis_server.ask("CLIENT", "KILL", "TYPE", "pubsub")
+
+    await service.remove("room", "bob")
+    await service.post("room", "c1")
+
+    await alice.collect("room", 1)
+    assert (await bob.hear("conversation", cid="room"))["change"] == "left"
+    assert bob.heard_so_far("messages") == []
 
 
 async def test_a_position_in_a_conversation_one_has_left_is_answered(service: LocalService) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pushpull.node import node
 from pushpull.store import connection
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
@@ -28,6 +29,26 @@ async def away(redis: RedisServer, serve: Serve) -> LocalService:
     service = await serve(url=redis.url)
     await service.room("room", "alice", "bob")
     return service
+
+
+async def test_a_drain_does_not_wait_for_ever_for_a_redis_that_is_away(
+    away: LocalService, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last cursors are not worth it: what they stand for is delivered again."""
+    monkeypatch.setattr(node, "LAST_WRITES_S", 0.2)
+    bob = await away.device("bob")
+    await away.post("room", "c1")
+    frame = await bob.hear("messages")
+    redis.stop()
+    await bob.say("ack", acks={"room": frame["upto"]})
+    await bob.say("ping")
+    await bob.hear("pong")
+
+    async with asyncio.timeout(5):
+        await away.node.drain()
+
+    assert (await bob.closed())[0] == 1012
+    redis.start()
 
 
 async def ready(service: LocalService, expected: int) -> None:

@@ -215,3 +215,20 @@ async def test_where_a_sender_stands_after_its_sends_is_told_once_a_batch(log: L
 
 def test_an_outcome_is_what_was_stored_or_why_not() -> None:
     assert Outcome == Sent | PushpullError
+
+
+async def test_past_the_bytes_that_may_wait_a_send_is_refused_until_there_is_room_again(
+    appender: Appender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender_module, "WAITING_BYTES", 100)
+    log.hold.clear()
+    under_way = appender.submit(draft("a"))
+    await turns()
+    large = appender.submit(draft("b", body=b"x" * 60))
+
+    refused = await appender.submit(draft("c", body=b"x" * 60))
+    log.hold.set()
+    await asyncio.gather(under_way, large)
+
+    assert isinstance(refused, StoreUnavailable)
+    assert isinstance(await appender.submit(draft("c", body=b"x" * 60)), Sent)

@@ -170,3 +170,17 @@ async def test_to_close_a_feed_that_was_closed_before_does_not_touch_its_success
 
     assert bench.feeds.get(ROOM) is new
     assert bench.board.unsubscribed == [ROOM]
+
+
+async def test_a_feed_confirmed_again_while_its_head_was_read_is_read_once_more(bench: Bench) -> None:
+    """The connection was cut in between: what rang before the second confirmation may be lost."""
+    bench.log.hold = asyncio.Event()
+    opening = asyncio.create_task(bench.feeds.open([ROOM]))
+    await turns()
+
+    bench.feeds.confirmed(ROOM)
+    bench.log.hold.set()
+    await opening
+    await turns()
+
+    assert bench.log.batches == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,8 @@ from pushpull.delivery.frames import Hello
 from pushpull.model import ZERO_ID, Cid, Row, Uid
 from pushpull.node.listing import Listing
 from pushpull.store.values import RowRequest
-from tests.delivery.words import ROOM
-from tests.node.fakes import Bench, FakePeer, head
+from tests.delivery.words import ROOM, log_id
+from tests.node.fakes import Bench, FakePeer, head, turns
 
 
 class FakeConversations:
@@ -63,3 +64,96 @@ async def test_a_row_older_than_the_feeds_last_check_of_its_members_is_read_agai
     assert conversations.reads == len(found)
     assert (ROOM in peer.session.places) is attached
     assert len(peer.connection.heard("sync")[0]["conversations"]) == attached
+
+
+class HeldConversations:
+    """A list of one page, whose rows begin where the device says it stands, else at seq 2; read when a test says so."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.asked: list[RowRequest] = []
+        self.following: Cid | None = None
+
+    async def listed(self, uid: Uid, *, after: Cid | None, limit: int) -> tuple[list[Cid], Cid | None]:
+        return [ROOM], self.following
+
+    async def rows(self, uid: Uid, wanted: list[RowRequest], **how: object) -> list[Row | None]:
+        self.asked += wanted
+        await self.go_on.wait()
+        numbers = {"joined": 0, "delivered": 2, "read": 0, "unread": 3, "mentions": 0}
+        state = head(3)
+        return [
+            Row(cid=each.cid, head=state, role="member", start=each.position or log_id(2), **numbers) for each in wanted
+        ]
+
+
+def held_listing(bench: Bench) -> tuple[Listing, FakePeer, HeldConversations]:
+    bench.log.put(3)
+    conversations = HeldConversations()
+    peer = bench.peer()
+    store = SimpleNamespace(conversations=conversations, log=bench.log)
+    parts: Any = SimpleNamespace(
+        **vars(bench.parts) | {"store": store, "cursors": SimpleNamespace(move=lambda *who, **where: None)}
+    )
+    return Listing(parts, peer.session, Hello(device="d", positions={ROOM: log_id(1)})), peer, conversations
+
+
+async def test_one_who_joins_what_is_being_listed_is_told_once_where_the_device_stands(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    listing_it = asyncio.create_task(list_of.page(None, None))
+    await turns()
+    joining = asyncio.create_task(list_of.join(ROOM))
+    await turns()
+
+    conversations.go_on.set()
+    await asyncio.gather(listing_it, joining)
+
+    assert [row["start"] for row in peer.connection.heard("sync")[0]["conversations"]] == [log_id(1)]
+    assert peer.connection.heard("conversation") == []
+    assert len(conversations.asked) == 1
+
+
+async def test_one_who_joins_what_the_list_has_not_come_to_is_left_to_its_page(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    conversations.go_on.set()
+    conversations.following = ROOM
+    await list_of.page(None, None)
+
+    await list_of.join(Cid("zoo"))
+    assert [each.cid for each in conversations.asked] == [ROOM]
+    conversations.following = None
+    await list_of.page(ROOM, None)
+    bench.log.entries[Cid("zoo")] = []
+    bench.log.meta[Cid("zoo")] = {}
+    await list_of.join(Cid("zoo"))
+
+    assert [frame["change"] for frame in peer.connection.heard("conversation")] == ["joined"]
+
+
+async def test_a_page_that_is_asked_for_again_says_where_the_device_is_known_to_stand(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    conversations.go_on.set()
+    await list_of.page(None, None)
+    await turns()
+    place = peer.session.places[ROOM]
+    assert (place.window.acked, place.window.sent) == (1, 3)
+
+    await list_of.page(None, None)
+
+    assert peer.connection.heard("sync")[1]["conversations"][0]["start"] == log_id(1)
+    assert peer.session.places[ROOM] is place
+
+
+async def test_a_feed_that_was_closed_while_its_row_was_read_is_opened_again(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    listing_it = asyncio.create_task(list_of.page(None, None))
+    await turns()
+    closed = bench.feeds.get(ROOM)
+    assert closed is not None
+    await bench.feeds.close([closed])
+
+    conversations.go_on.set()
+    await listing_it
+
+    assert peer.session.places[ROOM] in (bench.feeds.get(ROOM) or closed).pushed
+    assert bench.feeds.get(ROOM) is not closed

@@ -11,7 +11,7 @@ import pytest
 
 from pushpull.delivery.decisions import Fetch, ReadTo
 from pushpull.delivery.place import Place
-from pushpull.errors import Invalid, RateLimited, StoreUnavailable
+from pushpull.errors import Invalid, NotAMember, RateLimited, StoreUnavailable
 from pushpull.model import Mode, Uid
 from pushpull.node.requests import Requests
 from tests.delivery.words import ROOM, log_id
@@ -227,3 +227,66 @@ async def test_a_read_past_the_head_is_invalid_unless_the_log_has_gone_on(bench:
     await device.read(6)
 
     assert device.moves.read == ["6"]
+
+
+async def test_a_backlog_that_is_being_read_does_not_refuse_the_device_its_pull(bench: Bench) -> None:
+    device = await asking(bench)
+    device.place.fetching = True
+
+    await device.pull(0)
+
+    assert device.said.ranges() == [(0, 5)]
+
+
+async def test_one_who_was_removed_before_this_node_heard_of_it_pulls_nothing_stored_since(bench: Bench) -> None:
+    device = await asking(bench)
+    bench.log.put(1)
+    bench.members.gone = {device.place.device.uid}
+
+    with pytest.raises(NotAMember):
+        await device.pull(0)
+
+    assert device.said.frames == []
+
+
+async def test_a_pull_that_is_answered_while_members_are_checked_is_to_be_tried_again(bench: Bench) -> None:
+    device = await asking(bench)
+    bench.log.hold = asyncio.Event()
+    pulling = asyncio.create_task(device.pull(0))
+    await turns()
+    feed = bench.feeds.get(ROOM)
+    assert feed is not None
+    feed.doubted = True
+    bench.log.hold.set()
+
+    with pytest.raises(StoreUnavailable, match="pull again"):
+        await pulling
+
+
+async def test_one_that_was_carried_past_the_floor_while_it_pulled_is_not_sent_back(bench: Bench) -> None:
+    device = await asking(bench, said=5)
+    bench.log.hold = asyncio.Event()
+    feed = bench.feeds.get(ROOM)
+    assert feed is not None
+    feed.tail.shrink(0)
+    pulling = asyncio.create_task(device.pull(0))
+    await turns()
+    device.place.window.hand(5, log_id(5))
+    feed.raise_floor(4)
+    bench.log.hold.set()
+    await pulling
+
+    assert device.said.heard("reset") == []
+
+
+async def test_one_that_pulls_below_the_floor_is_told_what_is_gone(bench: Bench) -> None:
+    device = await asking(bench, said=5)
+    device.place.window.hand(5, log_id(5))
+    feed = bench.feeds.get(ROOM)
+    assert feed is not None
+    feed.raise_floor(4)
+
+    await device.pull(1)
+
+    assert [frame["pos"] for frame in device.said.heard("reset")] == ["3-0"]
+    assert (device.place.window.acked, device.place.window.sent) == (3, 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -159,3 +159,28 @@ async def test_ten_thousand_members_in_one_call(real_store: Store) -> None:
     assert counts == MemberCounts(added=10_000, members=10_003)
     removed = await real_store.members.remove(ROOM, [uid for uid, _ in members])
     assert removed == MemberCounts(removed=10_000, members=3)
+
+
+async def test_a_list_read_between_the_hint_and_the_member_does_not_hide_the_conversation(store: Store) -> None:
+    """Adding writes the hint first: whoever reads the list then finds no member, and drops the hint."""
+    add_chunk = store.members._add_chunk
+
+    async def be_read_and_add(cid: Cid, chunk: Sequence[tuple[Uid, Role]]) -> tuple[int, int, list[bytes]]:
+        await store.conversations.forget_hint(DAVE, [cid])
+        return await add_chunk(cid, chunk)
+
+    store.members._add_chunk = be_read_and_add  # type: ignore[method-assign]
+    await store.members.add(ROOM, [(DAVE, Role.MEMBER)])
+
+    assert await store.conversations.listed(DAVE) == ([ROOM], None)
+
+
+async def test_each_removal_is_counted_and_nothing_else_is(store: Store) -> None:
+    await store.members.add(ROOM, [(DAVE, Role.MEMBER)])
+    await store.conversations.put(ROOM, {"mode": "push"})
+    assert (await store.conversations.head(ROOM)).removals == 0
+
+    await store.members.remove(ROOM, [DAVE, BOB])
+    await store.members.remove(ROOM, [DAVE])
+
+    assert (await store.conversations.head(ROOM)).removals == 1

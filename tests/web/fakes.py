@@ -179,6 +179,7 @@ class FakeNode:
         self.store = FakeStore()
         self.id = "n1"
         self.ready = True
+        self.parts = SimpleNamespace(draining=False)
         self.asked_pending: dict[str, Any] = {}
         registry = CollectorRegistry()
         Counter("pushpull_appends", "messages stored", registry=registry).inc()

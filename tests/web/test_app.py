@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import httpx2
 import msgspec
@@ -137,3 +138,24 @@ async def test_a_page_of_an_allowed_origin_may_call(node: FakeNode) -> None:
 async def test_without_origins_no_cors_header_is_sent(anybody: httpx2.AsyncClient) -> None:
     answer = await anybody.get("/healthz", headers={"Origin": "https://chat.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_a_call_that_the_end_of_the_server_cuts_short_is_answered(
+    server: httpx2.AsyncClient, node: FakeNode, room: str
+) -> None:
+    """Without an answer the caller would not know whether to try again; and there is nothing to be alarmed about."""
+    under_way = asyncio.Event()
+
+    async def never_ends(draft: object) -> NoReturn:
+        under_way.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    node.send = never_ends  # type: ignore[method-assign,assignment]
+    node.parts.draining = True
+    calling = asyncio.create_task(server.post(f"{room}/messages", json={"cmid": "c", "body": 1}))
+    await under_way.wait()
+
+    calling.cancel()
+
+    assert_problem(await calling, 503, "store_unavailable")

@@ -108,3 +108,10 @@ async def test_a_deleted_conversation_is_gone(server: httpx2.AsyncClient, room: 
 async def test_users_neither_make_nor_delete_conversations(alice: httpx2.AsyncClient, room: str) -> None:
     assert_problem(await alice.put(ROOM), 403, "not_allowed", "x-api-key")
     assert_problem(await alice.delete(room), 403, "not_allowed")
+
+
+async def test_data_that_nests_too_deep_to_stand_in_a_frame_is_refused(server: httpx2.AsyncClient) -> None:
+    deep: Any = 1
+    for _ in range(201):
+        deep = [deep]
+    assert_problem(await server.put(ROOM, json={"settings": {"data": deep}}), 422, "invalid", "200")
