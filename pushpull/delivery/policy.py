@@ -20,9 +20,8 @@ from typing import Final
 from pushpull.model import Mode
 from pushpull.settings import Delivery
 
-BUSY: Final = 0.5
-CALM: Final = 0.35
-"""Shares of the loop's time. Above the one notices come less often, below the other more often again."""
+LOAD_WANTED: Final = 0.5
+"""The share of the loop's time that notices and what they set off may fill: the rest is for sends and pushes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,9 @@ def decide(*, members: int, override: str, before: Mode | None, settings: Delive
 def next_interval_s(interval_s: float, *, load: float, settings: Delivery) -> float:
     """How far apart the notices of a large group go, by how busy the node was at `interval_s`. Call once a second.
 
-    `load`: the share of the last second, 0 to 1, that the loop's thread computed. Up by a quarter, down by a tenth: a
-    node in trouble backs off fast and comes back with care. Within notify_interval_ms and notify_interval_max_ms.
+    `load`: the share of the last second, 0 to 1, that the loop's thread computed. Where notices are what fills it, it
+    falls as the interval grows, so their product is kept; by a quarter a second at the most, as one second says
+    little. Within notify_interval_ms and notify_interval_max_ms.
     """
-    if load > BUSY:
-        interval_s *= 1.25
-    elif load < CALM:
-        interval_s *= 0.9
+    interval_s *= min(max(load / LOAD_WANTED, 0.75), 1.25)
     return min(max(interval_s, settings.notify_interval_ms / 1000), settings.notify_interval_max_ms / 1000)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from pushpull.delivery import frames
@@ -85,12 +86,11 @@ class Notices:
             del self._waiting[feed]
 
     async def _pass(self, feed: Feed) -> bool:
-        """Ring everyone who is behind; True when some were passed over and are still owed a notice."""
-        head = feed.head.seq
+        """Ring everyone who is behind; True when some were passed over and are still owed a notice.
+
+        Each slice is told the head of its own moment, so that nobody waits longer than one interval.
+        """
         mentioned, feed.mentioned_all = feed.mentioned_all, False
-        notice = frames.notice(feed.cid, head=head, count=feed.head.count, mentioned=mentioned)
-        page, inline = (None, b"") if mentioned else self._inline(feed, head)
-        feed.told = head
         places = tuple(feed.noticed)
         pause_s = self._interval_of(feed) * SPREAD / max(1, -(-len(places) // SLICE))
         skipped = False
@@ -98,16 +98,25 @@ class Notices:
         for first in range(0, len(places), SLICE):
             if feed.held or feed.generation != generation:
                 return True  # what was cut is of a log that is no more
-            for place in places[first : first + SLICE]:
-                skipped |= self._ring_place(place, head, notice, page, inline)
+            skipped |= self._ring_slice(feed, places[first : first + SLICE], mentioned)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)
         return skipped
 
-    def _inline(self, feed: Feed, head: int) -> tuple[Page | None, bytes]:
-        """The frame (told, head] when it is small enough to ride along."""
+    def _ring_slice(self, feed: Feed, places: Sequence[Place], mentioned: bool) -> bool:
+        """Ring these places; True when some were passed over."""
+        head = feed.told = feed.head.seq
+        notice = frames.notice(feed.cid, head=head, count=feed.head.count, mentioned=mentioned)
+        page, inline = (None, b"") if mentioned else self._inline(feed, places[0].window.sent, head)
+        skipped = False
+        for place in places:
+            skipped |= self._ring_place(place, head, notice, page, inline)
+        return skipped
+
+    def _inline(self, feed: Feed, after: int, head: int) -> tuple[Page | None, bytes]:
+        """The frame (after, head] when it is small enough to ride along."""
         limit = self._delivery.inline_max_bytes
-        page = feed.tail.page(feed.told, limit=self._delivery.page_limit, max_bytes=limit)
+        page = feed.tail.page(after, limit=self._delivery.page_limit, max_bytes=limit)
         if page is None or not page.items or page.upto != head or sum(map(len, page.items)) > limit:
             return None, b""
         return page, feed.frame(page, head=head)

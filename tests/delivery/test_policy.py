@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushpull.delivery.policy import decide
+from pushpull.delivery.policy import decide, next_interval_s
 from pushpull.model import Mode
 from pushpull.settings import Delivery
 
@@ -63,3 +63,19 @@ def test_the_reason_names_the_figures() -> None:
     assert decide(members=5, override="notify", before=PUSH, settings=SETTINGS).why == (
         "the conversation's settings say notify"
     )
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "load", "after_s"),
+    [
+        (1.0, 0.5, 1.0),  # as wanted
+        (1.0, 0.55, 1.1),
+        (1.0, 0.45, 0.9),
+        (1.0, 1.0, 1.25),  # not faster than by a quarter
+        (1.0, 0.0, 0.75),
+        (1.9, 1.0, 2.0),  # notify_interval_max_ms
+        (0.21, 0.0, 0.2),  # notify_interval_ms
+    ],
+)
+def test_the_interval_of_notices_follows_the_load(interval_s: float, load: float, after_s: float):
+    assert next_interval_s(interval_s, load=load, settings=Delivery()) == pytest.approx(after_s)
