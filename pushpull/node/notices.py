@@ -70,8 +70,7 @@ class Notices:
                 if wait_s > 0 and not feed.mentioned_all:
                     await self._wait(feed, wait_s)
                 feed.last_pass = time.monotonic()
-                skipped = await self._pass(feed)
-                owed = skipped or feed.told < feed.head.seq
+                owed = await self._pass(feed)
         finally:
             feed.noticing = False
 
@@ -86,10 +85,12 @@ class Notices:
             del self._waiting[feed]
 
     async def _pass(self, feed: Feed) -> bool:
-        """Ring everyone who is behind; True when some were passed over and are still owed a notice.
+        """Ring everyone who is behind; True when some are still owed a notice.
 
-        Each slice is told the head of its own moment, so that nobody waits longer than one interval.
+        Each slice is told the head of its own moment, so that nobody waits longer than one interval. What comes
+        while the round goes on is owed to the slices that were rung before it.
         """
+        begun = feed.head.seq
         mentioned, feed.mentioned_all = feed.mentioned_all, False
         places = tuple(feed.noticed)
         pause_s = self._interval_of(feed) * SPREAD / max(1, -(-len(places) // SLICE))
@@ -101,7 +102,7 @@ class Notices:
             skipped |= self._ring_slice(feed, places[first : first + SLICE], mentioned)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)
-        return skipped
+        return skipped or begun < feed.head.seq
 
     def _ring_slice(self, feed: Feed, places: Sequence[Place], mentioned: bool) -> bool:
         """Ring these places; True when some were passed over."""

@@ -206,6 +206,20 @@ async def test_a_large_group_is_rung_in_slices_spread_over_the_interval(bench: B
     assert rung == [1, 2, 3, 4, 4]
 
 
+async def test_what_comes_during_a_round_reaches_its_first_slices_with_the_next(bench: Bench, clock: Clock) -> None:
+    feed = await notified(bench, notices.SLICE + 1)
+    bench.say(feed)
+    await turns()
+    bench.say(feed)
+    await clock.advance(0.1)
+
+    assert (heads(bench), heads(bench, notices.SLICE)) == ([1], [2])
+
+    await clock.advance(0.4)
+
+    assert (heads(bench), heads(bench, notices.SLICE)) == ([1, 2], [2])
+
+
 async def test_a_round_in_slices_ends_when_the_feed_is_held(bench: Bench, clock: Clock) -> None:
     feed = await notified(bench, 2 * notices.SLICE)
     bench.say(feed)
