@@ -36,10 +36,13 @@ class Notices:
         self._metrics = metrics
         self._background = background
         self._wide_s = self._interval_s  # of groups over SLICE; widens while the node is busy
+        self._rang_widely = False  # since the load was last looked at
         self._waiting: dict[Feed, asyncio.Event] = {}  # feeds between two passes; set: the next one may not wait
 
     def adapt(self, load: float) -> None:
-        """Take the node's load, 0 to 1, of the last second into account."""
+        """Take the node's load, 0 to 1, of the last second into account, where large groups had a part in it."""
+        load = load if self._rang_widely else 0.0
+        self._rang_widely = False
         self._wide_s = next_interval_s(self._wide_s, load=load, settings=self._delivery)
         self._metrics.notify_interval.set(self._wide_s)
 
@@ -93,6 +96,7 @@ class Notices:
         begun = feed.head.seq
         mentioned, feed.mentioned_all = feed.mentioned_all, False
         places = tuple(feed.noticed)
+        self._rang_widely |= len(places) > SLICE
         pause_s = self._interval_of(feed) * SPREAD / max(1, -(-len(places) // SLICE))
         skipped = False
         generation = feed.generation
