@@ -143,6 +143,26 @@ def test_a_reset_and_the_row_that_says_the_same_are_one_event():
         assert (reset.reason, reset.pos) == ("diverged", "4-1")
 
 
+def test_a_floor_below_where_the_device_stands_by_now_sends_it_nowhere():
+    """Frames that were on their way have carried it past what is gone."""
+    device = listed(row("0-0"))
+    device.receive(page(0, 5), now=1.0)
+
+    device.receive(frames.Reset(cid="c", reason="trimmed", pos="3-0", epoch="1", head=7, floor=4), now=1.0)
+    device.receive(page(3, 7), now=1.0)
+
+    assert [message.seq for message in take_all(device)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_after_a_reset_a_pull_from_before_it_holds_nothing_up():
+    device = listed(row("3-1", head=9, mode="notify"), positions={"c": "3-1"})
+    assert [frame["after"] for frame in device.outgoing(now=0.0)] == [3]
+
+    device.receive(frames.Reset(cid="c", reason="trimmed", pos="6-0", epoch="1", head=9, floor=7), now=0.0)
+
+    assert [frame["after"] for frame in device.outgoing(now=0.0)] == [6]
+
+
 def test_a_refused_pull_is_tried_again_later_when_that_helps():
     device = listed(row("3-1", head=9, mode="notify"))
     (pull,) = device.outgoing(now=0.0)
