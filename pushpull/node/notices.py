@@ -72,7 +72,7 @@ class Notices:
                 wait_s = feed.last_pass + self._interval_of(feed) - time.monotonic()
                 if wait_s > 0 and not feed.mentioned_all:
                     await self._wait(feed, wait_s)
-                feed.last_pass = time.monotonic()
+                feed.last_pass = feed.used_at = time.monotonic()
                 owed = await self._pass(feed)
         finally:
             feed.noticing = False

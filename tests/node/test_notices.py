@@ -53,6 +53,16 @@ async def test_the_first_message_after_a_quiet_spell_rings_at_once(bench: Bench)
     assert bench.said[1].frames[0] is first
 
 
+async def test_a_tail_that_notices_are_about_counts_as_used(bench: Bench) -> None:
+    feed = await notified(bench)
+    assert feed.used_at == 0.0
+
+    bench.say(feed)
+    await turns()
+
+    assert feed.used_at == feed.last_pass > 0.0
+
+
 async def test_then_there_is_one_notice_an_interval_however_many_messages(bench: Bench, clock: Clock) -> None:
     feed = await notified(bench)
     for _ in range(20):
