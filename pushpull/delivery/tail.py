@@ -97,28 +97,6 @@ class Tail:
             last_id = log_id
         return Page(after, end, end_id, tuple(items))
 
-    def newest(self, limit: int, *, before: int | None = None, max_bytes: int) -> Page | None:
-        """The `limit` newest items (below `before`); None unless the tail holds that many, or all that are left.
-
-        The page's `after` is the seq below its oldest item, its `upto_id` the id of its newest.
-        """
-        end = self.head + 1 if before is None else min(before, self.head + 1)
-        items: list[bytes] = []
-        size, seq, upto_id = 0, end - 1, self.head_id
-        while seq >= max(self.base, self.floor) and len(items) < limit:
-            slot = self._slots[seq - self.base]
-            if slot is not None:
-                if items and size + len(slot[1]) > max_bytes:
-                    break
-                upto_id = upto_id if items else slot[0]
-                items.append(slot[1])
-                size += len(slot[1])
-            seq -= 1
-        else:
-            if len(items) < limit and self.base > self.floor:
-                return None
-        return Page(seq, end - 1, upto_id, tuple(reversed(items)))
-
     def id_of(self, seq: int) -> LogId | None:
         """The log id at `seq`; None where it is not held (older than the tail, or redacted)."""
         if seq == self.head:

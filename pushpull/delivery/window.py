@@ -50,12 +50,11 @@ MARKS_MAX = 512
 
 
 class Window:
-    __slots__ = ("acked", "acked_id", "deadline", "delivery_count", "first_sent", "marks", "sent", "sent_id")
+    __slots__ = ("acked", "acked_id", "deadline", "delivery_count", "first_sent", "marks", "sent")
 
     acked: int
     acked_id: LogId
     sent: int
-    sent_id: LogId
     deadline: float
     delivery_count: int
 
@@ -90,7 +89,6 @@ class Window:
 
     def _mark(self, upto: int, upto_id: LogId) -> None:
         self.sent = upto
-        self.sent_id = upto_id
         if len(self.marks) >= MARKS_MAX:
             del self.marks[: MARKS_MAX // 2]
         self.marks.append((upto, upto_id))
@@ -145,6 +143,6 @@ class Window:
     def rewind(self, start: LogId) -> None:
         """Stand at `start`, wherever that is: the log diverged."""
         self.acked = self.sent = seq_of(start)
-        self.acked_id = self.sent_id = start
+        self.acked_id = start
         self.marks.clear()
         self.forget_deadline()

@@ -234,44 +234,6 @@ def test_the_id_of_the_head_is_known_when_nothing_is_held() -> None:
     assert tail(8).id_of(7) == log_id(7)
 
 
-def newest(tail: Tail, limit: int, **fields: int) -> Page | None:
-    return tail.newest(limit, **{"max_bytes": MANY, **fields})  # type: ignore[arg-type]
-
-
-def test_the_newest_page_ends_at_the_head() -> None:
-    found = newest(tail(1, 9), 3)
-
-    assert found is not None
-    assert (found.after, found.upto, found.upto_id, seqs(found)) == (6, 9, log_id(9), [7, 8, 9])
-
-
-def test_the_page_below_a_seq_ends_below_it() -> None:
-    found = newest(tail(1, 9), 3, before=6)
-
-    assert found is not None
-    assert (found.after, found.upto, found.upto_id, seqs(found)) == (2, 5, log_id(5), [3, 4, 5])
-
-
-def test_a_newest_page_the_tail_holds_in_part_is_not_there() -> None:
-    part = tail(5, 9)
-
-    assert seqs(newest(part, 5)) == [5, 6, 7, 8, 9]
-    assert newest(part, 6) is None
-    assert newest(part, 1, before=5) is None
-
-
-def test_the_newest_page_of_a_whole_log_may_be_short() -> None:
-    assert seqs(newest(tail(1, 3), 100)) == [1, 2, 3]
-    trimmed = tail(1, 9)
-    trimmed.floor = 8
-    assert seqs(newest(trimmed, 100)) == [8, 9]
-
-
-def test_the_newest_page_is_limited_by_bytes_but_holds_one_item_at_least() -> None:
-    assert seqs(newest(tail(1, 9), 100, max_bytes=1)) == [9]
-    assert seqs(newest(tail(1, 9), 100, max_bytes=2 * SIZE)) == [8, 9]
-
-
 def test_a_page_of_entries_read_ends_at_the_last_of_them_or_where_the_log_does() -> None:
     assert page_of([entry(3), entry(5)], after=2, at=log_id(9)) == Page(
         2, 5, log_id(5), (frames.item(entry(3)), frames.item(entry(5)))
