@@ -174,6 +174,7 @@ class ConversationSettings:
     """What a conversation says for itself; None means: as the service's settings say."""
 
     mode: str = "auto"  # auto | push | notify
+    push_window_ms: int | None = None  # where it is pushed: gather messages so long, 0 or None: each by itself
     history: str = "all"  # all | joined
     offline: str = "mentions"  # all | mentions | none
     retain_messages: int | None = None

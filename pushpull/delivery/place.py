@@ -12,16 +12,21 @@ from pushpull.model import Cid, Cursors, LogId, Mode, SessionId, Uid
 class Connection(Protocol):
     """Where a session's frames go. Calls return at once; what the socket does not take waits in a buffer."""
 
+    spoke: bool
+    """Whether anything was written since this was last set to False."""
+
     @property
     def buffered(self) -> int:
         """Bytes handed over that have not left the process."""
 
-    @property
-    def written(self) -> int:
-        """Frames handed over so far."""
-
     def write(self, data: bytes) -> None:
         """Send one text frame. After close, nothing."""
+
+    def offer(self, data: bytes, most: int) -> bool:
+        """Send one text frame unless more than `most` bytes wait to leave; whether it was taken. The hot path's write.
+
+        A connection that is closed takes it and forgets it, as `write` does: its places are about to go.
+        """
 
     def stalled_s(self, now: float) -> float:
         """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""

@@ -76,7 +76,7 @@ class Session:
     ) -> None:
         """`authenticated`: the upgrade carried a good token, so the hello may be larger.
 
-        `connection` is kept for the owner, who does all the writing; asked only how much was written.
+        `connection` is kept for the owner, who does all the writing; asked only whether anything was.
         """
         self.id = session_id
         self.connection = connection
@@ -90,7 +90,6 @@ class Session:
         self.since = now
         self.last_received = now
         self.last_sent = now
-        self._written = 0  # frames the connection had been given at the last tick
         self.last_ping = now
         self._hello_bytes = HELLO_BYTES_AUTHENTICATED if authenticated else HELLO_BYTES
 
@@ -244,8 +243,8 @@ class Session:
             return self.close(NOT_AUTHENTICATED, "token_expired")
         if now - self.last_received >= SILENCE_S:
             return self.close(NO_ANSWER, f"no frame for {SILENCE_S:g} s")
-        if self.connection.written != self._written:
-            self._written, self.last_sent = self.connection.written, now
+        if self.connection.spoke:
+            self.connection.spoke, self.last_sent = False, now
         # Quiet either way: the peer must hear us to know that we live, and answer us so that we know it does.
         if now - min(self.last_sent, self.last_received) >= HEARTBEAT_S and now - self.last_ping >= HEARTBEAT_S:
             self.last_sent = self.last_ping = now

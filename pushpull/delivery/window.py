@@ -11,9 +11,10 @@ Theory of operation. A window is two cursors over the log: `acked ≤ sent`. Wha
 
 A device that is notified and pulls has the same two cursors and no deadline: `hand` instead of `extend`.
 
-`marks` remembers the log id at the end of each frame that is outstanding, so that an ack is written with the id
-it means (an ack of a tail that Redis lost must not count for its successor). Bounded: a mark per frame, a frame
-holds at least one message, and at most `max_ack_pending` messages are outstanding; MARKS_MAX where nothing waits.
+`sent_id` is the log id at `sent`, and `marks` remembers those at the ends of the frames before, while they are
+outstanding, so that an ack is written with the id it means (an ack of a tail that Redis lost must not count for its
+successor). Whoever acks frame by frame needs no marks. Bounded: a mark per frame, a frame holds at least one message,
+and at most `max_ack_pending` messages are outstanding; MARKS_MAX where nothing waits.
 
 The names are NATS JetStream's (ack_wait, max_deliver, max_ack_pending, backoff) and Redis' (delivery_count).
 """
@@ -50,17 +51,18 @@ MARKS_MAX = 512
 
 
 class Window:
-    __slots__ = ("acked", "acked_id", "deadline", "delivery_count", "first_sent", "marks", "sent")
+    __slots__ = ("acked", "acked_id", "deadline", "delivery_count", "first_sent", "marks", "sent", "sent_id")
 
     acked: int
     acked_id: LogId
     sent: int
+    sent_id: LogId
     deadline: float
     delivery_count: int
+    marks: list[tuple[int, LogId]] | None  # None while there are none: most windows never have any
 
     def __init__(self, start: LogId) -> None:
         """A window that stands at `start`: everything up to it is taken as acknowledged."""
-        self.marks: list[tuple[int, LogId]] = []
         self.first_sent = 0.0
         self.rewind(start)
 
@@ -69,40 +71,53 @@ class Window:
         """How many seqs are sent and not acknowledged."""
         return self.sent - self.acked
 
-    def room(self, max_ack_pending: int) -> int:
-        """How many more may be sent before an ack comes."""
-        return max(0, max_ack_pending - self.outstanding)
-
     def extend(self, upto: int, upto_id: LogId, *, now: float, settings: Delivery) -> None:
         """The frame (sent, upto] was handed to the device."""
-        if upto <= self.sent:
-            return
-        if self.delivery_count == 0:
-            self.await_ack(now=now, settings=settings)
-        self._mark(upto, upto_id)
+        if upto > self.sent:
+            self.push(upto, upto_id, now, now + settings.ack_wait_ms / 1000)
+
+    def push(self, upto: int, upto_id: LogId, now: float, deadline: float) -> bool:
+        """`extend`, where `upto` is above `sent` for sure; True when the device begins to owe an ack, by `deadline`.
+
+        Called for every receiver of every message.
+        """
+        if self.acked < self.sent:
+            self._mark()
+        self.sent, self.sent_id = upto, upto_id
+        if self.delivery_count:
+            return False
+        self.delivery_count, self.first_sent, self.deadline = 1, now, deadline
+        return True
 
     def hand(self, upto: int, upto_id: LogId) -> None:
         """The frame (sent, upto] was handed over and nobody waits for its ack: the notify way."""
         if upto <= self.sent:
             return
-        self._mark(upto, upto_id)
+        if self.acked < self.sent:
+            self._mark()
+        self.sent, self.sent_id = upto, upto_id
 
-    def _mark(self, upto: int, upto_id: LogId) -> None:
-        self.sent = upto
-        if len(self.marks) >= MARKS_MAX:
+    def _mark(self) -> None:
+        """Remember where the last frame ended, which is outstanding and no longer the last."""
+        if self.marks is None:
+            self.marks = []
+        elif len(self.marks) >= MARKS_MAX:
             del self.marks[: MARKS_MAX // 2]
-        self.marks.append((upto, upto_id))
+        self.marks.append((self.sent, self.sent_id))
 
     def ack(self, seq: int, *, now: float, settings: Delivery) -> bool:
         """The device needs nothing up to `seq` again. False when that is no news, or was never sent to it."""
         if not self.acked < seq <= self.sent:
             return False
         self.acked = seq
+        if seq == self.sent:
+            self.acked_id = self.sent_id
+            self.marks = None
+            self.forget_deadline()
+            return True
         while self.marks and self.marks[0][0] <= seq:
             self.acked_id = self.marks.pop(0)[1]
-        if self.sent == seq or self.delivery_count == 0:
-            self.forget_deadline()
-        else:
+        if self.delivery_count:
             self.delivery_count = 1
             self.first_sent = now
             self.deadline = now + settings.ack_wait_ms / 1000
@@ -138,11 +153,11 @@ class Window:
             self.rewind(floor)
         elif seq > self.acked:
             self.acked, self.acked_id = seq, floor
-            self.marks = [mark for mark in self.marks if mark[0] > seq]
+            self.marks = [mark for mark in self.marks or () if mark[0] > seq] or None
 
     def rewind(self, start: LogId) -> None:
         """Stand at `start`, wherever that is: the log diverged."""
         self.acked = self.sent = seq_of(start)
-        self.acked_id = start
-        self.marks.clear()
+        self.acked_id = self.sent_id = start
+        self.marks = None
         self.forget_deadline()

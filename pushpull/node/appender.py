@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError, StoreUnavailable
-from pushpull.model import Cid, Cursors, Draft, Sent, Uid
+from pushpull.model import Cid, Cursors, Draft, Sent, SessionId, Uid
 from pushpull.node.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,10 @@ class Appender:
         metrics: Metrics,
         *,
         waiting_max: int,
-        moved: Callable[[Cid, Uid, Cursors], None] = lambda cid, uid, cursors: None,
+        moved: Callable[[Cid, Uid, Cursors, SessionId], None] = lambda cid, uid, cursors, by: None,
     ) -> None:
-        """`moved` is called once a batch for each sender whose cursors its sends moved, with where they are then."""
+        """`moved` is called once a batch for each sender whose cursors its sends moved, with where they are then and
+        the session that sent last ("": none)."""
         self._moved = moved
         self._log = log
         self._metrics = metrics
@@ -109,18 +110,18 @@ class Appender:
     def _settle(self, batch: list[tuple[Draft, asyncio.Future[Outcome], float]], outcomes: Sequence[Outcome]) -> None:
         now = time.monotonic()
         failed: set[tuple[str, str]] = set()
-        moved: dict[tuple[Cid, Uid], Cursors] = {}
+        moved: dict[tuple[Cid, Uid], tuple[Cursors, SessionId]] = {}
         for (draft, future, since), outcome in zip(batch, outcomes, strict=True):
             self._count(outcome)
             self._metrics.append_seconds.observe(now - since)
             if draft.chain and isinstance(outcome, PushpullError):
                 failed.add((draft.chain, draft.cid))
             elif isinstance(outcome, Sent) and outcome.moved is not None and draft.sender is not None:
-                moved[draft.cid, draft.sender] = outcome.moved
+                moved[draft.cid, draft.sender] = outcome.moved, SessionId(draft.chain)
             if not future.done():
                 future.set_result(outcome)
-        for (cid, uid), cursors in moved.items():
-            self._moved(cid, uid, cursors)
+        for (cid, uid), (cursors, by) in moved.items():
+            self._moved(cid, uid, cursors, by)
         if failed:
             self._fail_behind(failed)
 

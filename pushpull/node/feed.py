@@ -14,6 +14,7 @@ Nothing here does I/O: a bell or a read goes in, what it changed comes out (Chan
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -44,6 +45,17 @@ class Change:
     new_epoch: bool = False  # diverged into another log altogether
 
 
+class Cadence:
+    """Where the rounds of one kind stand (node.rounds)."""
+
+    __slots__ = ("hurry", "last_at", "running")
+
+    def __init__(self) -> None:
+        self.running = False
+        self.last_at = 0.0  # when the last round began
+        self.hurry: asyncio.Event | None = None  # between two rounds; set: the next one may not wait
+
+
 class Feed:
     def __init__(self, cid: Cid, head: Head, settings: Delivery) -> None:
         self.cid = cid
@@ -57,8 +69,8 @@ class Feed:
         self.fanned = self.tail.head  # pushes went out up to here
         self.fanning = False
         self.told = self.tail.head  # notices went out up to here
-        self.noticing = False
-        self.last_pass = 0.0  # when the last round of notices began
+        self.noticing = Cadence()
+        self.gathering = Cadence()
         self.mentioned_all = False  # the next round says `mentioned`
         self.idle_since: float | None = None
         self.used_at = 0.0  # when something last went out from the tail
@@ -76,6 +88,11 @@ class Feed:
     @property
     def places(self) -> list[Place]:
         return [*self.pushed, *self.noticed]
+
+    @property
+    def newest(self) -> int:
+        """The newest seq that is known of."""
+        return max(self.head.seq, self.tail.head)
 
     @property
     def held(self) -> bool:
@@ -111,14 +128,16 @@ class Feed:
         """
         upto = self.told if told and after < self.told else self.tail.head
         key = (after, limit, upto, self.head.floor, self.tail.version)
-        known = self._cut.get(key)
+        whole = (after, limit, 0, self.head.floor, self.tail.version)  # ends before `upto`: whatever that is
+        known = self._cut.get(key) or self._cut.get(whole)
         if known is None:
             page = self.tail.page(after, limit=limit, max_bytes=self.settings.page_bytes, upto=upto)
             if page is None:
                 return None
             if len(self._cut) >= CUT_MAX:
                 self._cut.clear()
-            known = self._cut[key] = page, self.frame(page, head=max(upto, page.upto))
+            known = page, self.frame(page, head=max(upto, page.upto))
+            self._cut[whole if page.upto < upto else key] = known
         return known
 
     def frame(self, page: Page, *, head: int | None = None, redelivery: int = 0) -> bytes:
@@ -219,6 +238,4 @@ class Feed:
         return replace(head, last_id=self.head.last_id, floor=self.head.floor, count=self.head.count)
 
     def _decide(self, before: Mode | None) -> Decision:
-        return decide(
-            members=self.head.members, override=self.head.settings.mode, before=before, settings=self.settings
-        )
+        return decide(members=self.head.members, own=self.head.settings, before=before, settings=self.settings)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pushpull.delivery import frames
 from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
 from pushpull.delivery.window import Redelivery
@@ -24,6 +23,7 @@ from pushpull.node import drain, history, pending
 from pushpull.node.appender import Appender, Outcome
 from pushpull.node.audit import Audit
 from pushpull.node.background import Background
+from pushpull.node.cursor_news import OWN_S, CursorNews
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.doorbell import Doorbell
 from pushpull.node.feeds import Feeds
@@ -81,6 +81,8 @@ class Node:
             changed=lambda feed, change: self._live.changed(feed, change),
             gone=lambda feed: self._live.gone(feed),
         )
+        peers = Peers(settings.limits.connections)
+        self._cursor_news = CursorNews(peers)
         feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale)
         self.parts = Parts(
             node_id=self.id,
@@ -88,15 +90,15 @@ class Node:
             store=store,
             metrics=self.metrics,
             background=self._background,
-            peers=Peers(settings.limits.connections),
+            peers=peers,
             feeds=feeds,
             reader=reader,
             hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
             appender=Appender(
-                store.log, self.metrics, waiting_max=settings.limits.waiting_sends, moved=self._cursors_moved
+                store.log, self.metrics, waiting_max=settings.limits.waiting_sends, moved=self._cursor_news.moved
             ),
             cursors=CursorWriter(
-                store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursors_moved
+                store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursor_news.moved
             ),
             revocations=Revocations(store.presence),
         )
@@ -115,6 +117,7 @@ class Node:
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
+        repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
@@ -195,7 +198,7 @@ class Node:
         feed = self.parts.feeds.get(cid)
         if feed is not None and feed.head.mver == head.mver:
             return feed.decision
-        return decide(members=head.members, override=head.settings.mode, before=None, settings=self.settings.delivery)
+        return decide(members=head.members, own=head.settings, before=None, settings=self.settings.delivery)
 
     def row_json(self, row: Row) -> dict[str, Any]:
         return row_json(row, self.mode_of(row.head, row.cid).mode)
@@ -209,7 +212,7 @@ class Node:
         )
         after = (await self.store.cursors.flush({cid: [move]}))[cid][0]
         if after is not None:
-            self._cursors_moved(cid, uid, after)
+            self._cursor_news.moved(cid, uid, after)
             return after
         now = await self.store.cursors.get(cid, uid)
         if now is None:
@@ -247,12 +250,12 @@ class Node:
         self.metrics.feeds.set(len(self.parts.feeds))
 
     def _measure_load(self) -> None:
-        """How much of the time since the last tick this thread computed; notices of large groups follow it."""
+        """How much of the time since the last tick this thread computed; rounds of large groups follow it."""
         now, computed = time.monotonic(), time.thread_time()
         (then, before), self._measured = self._measured, (now, computed)
         load = min(1.0, (computed - before) / max(now - then, 1e-3))
         self.metrics.load.set(load)
-        self.parts.hub.notices.adapt(load)
+        self.parts.hub.pace.adapt(load)
 
     def _measure_lag(self, due: float) -> None:
         self._lag_s = max(0.0, time.monotonic() - due)
@@ -277,12 +280,6 @@ class Node:
         await self.store.sweeper.sweep_all(every_s=SWEEP_S / 2)
 
     # ------------------------------------------------------------------------------------------------ told by the parts
-
-    def _cursors_moved(self, cid: Cid, uid: Uid, after: Cursors) -> None:
-        for place in self.parts.peers.places([uid], cid):
-            news = place.news_of(after)
-            if news is not None:
-                place.connection.write(frames.cursors(cid, news))
 
     def _note_redelivery(self, place: Place, due: Redelivery) -> None:
         if due.count == 1 or not place.noted:

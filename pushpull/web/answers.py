@@ -18,6 +18,7 @@ class SettingsAnswer(msgspec.Struct, kw_only=True):
     """A conversation's settings; null: as the service's settings say."""
 
     mode: str
+    push_window_ms: int | None
     history: str
     offline: str
     retain_messages: int | None

@@ -29,6 +29,7 @@ MEMBERS_BYTES: Final = 8 * 1024 * 1024
 BATCH_BYTES: Final = 8 * 1024 * 1024
 MEMBERS_MAX: Final = 10_000
 BATCH_MAX: Final = 1_000
+PUSH_WINDOW_MAX_MS: Final = 10_000
 DATA_BYTES_MAX: Final = 4 * 1024
 
 CHOICES: Final = {
@@ -49,6 +50,7 @@ class SettingsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Conversation settings to change: one left out stays, null puts it back to the default."""
 
     mode: str | UnsetType | None = UNSET
+    push_window_ms: int | UnsetType | None = UNSET
     history: str | UnsetType | None = UNSET
     offline: str | UnsetType | None = UNSET
     retain_messages: int | UnsetType | None = UNSET
@@ -160,6 +162,9 @@ def _check_setting(name: str, value: Any) -> None:
     match name:
         case "data":
             _check_data(value)
+        case "push_window_ms":
+            if not 0 <= value <= PUSH_WINDOW_MAX_MS:
+                raise Invalid(f"settings.{name} {str(value)[:40]} is not a whole number from 0 to {PUSH_WINDOW_MAX_MS}")
         case "retain_messages" | "retain_days":
             least = 1 if name == "retain_messages" else 0
             if not least <= value <= 2**31:

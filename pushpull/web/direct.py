@@ -2,7 +2,7 @@
 
 Theory of operation. uvicorn accepts the connection and reads the upgrade request; its `ws=` hook then makes a
 DirectProtocol, gives it the transport and the request, and makes it the transport's protocol. DirectProtocol hands
-all of that on to a picows protocol, whose parser is C and which writes straight to the socket, and one turn of the
+all of that on to a picows protocol, whose parser is C, and one turn of the
 loop later takes itself out of the way: from then on the transport talks to picows alone, and picows to the Listener.
 
 picows' protocol constructor is not public: the version is pinned, and tests/e2e/test_direct.py holds what is leaned on.
@@ -20,7 +20,6 @@ from typing import Any, Final
 from picows import (
     WSAutoPingStrategy,
     WSFrame,
-    WSListener,
     WSMsgType,
     WSTransport,
     WSUpgradeRequest,
@@ -41,7 +40,8 @@ from pushpull.delivery.session import (
 from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Claims
 from pushpull.node.peer import Peer
-from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks_ours
+from pushpull.web.gate import Gate, speaks_ours
+from pushpull.web.outlet import Framer, Outlet
 
 HANDSHAKE_S: Final = 5.0
 READ_BUFFER_BYTES: Final = 2048  # grows when a larger frame comes; most are acks of 60 bytes
@@ -55,71 +55,26 @@ _log.logger.setLevel(logging.WARNING)
 log = logging.getLogger(__name__)
 
 
-class Listener(WSListener):
-    """One connection: a delivery.place.Connection for the node, a listener for picows."""
+class Listener(Outlet):
+    """One connection: what goes out (Outlet), and what picows says has come in."""
 
-    def __init__(self, gate: Gate, request: WSUpgradeRequest, gone: Callable[[], None]) -> None:
+    __slots__ = ("_checking", "_early", "_gate", "_gone", "_parts", "_parts_bytes", "_peer", "_token")
+
+    def __init__(self, gate: Gate, framer: Framer, request: WSUpgradeRequest, gone: Callable[[], None]) -> None:
+        super().__init__(framer, gate.node.settings.limits.buffer_bytes)
         self._gate = gate
         self._token = gate.token(request.headers, request.path.decode("latin-1").partition("?")[2])
         self._gone = gone
-        self._limit = BUFFERS_MAX * gate.node.settings.limits.buffer_bytes
-        self._transport: WSTransport | None = None
         self._peer: Peer | None = None
         self._early: list[bytes] = []
         self._parts: list[bytes] = []  # of a fragmented message
         self._parts_bytes = 0
-        self._closed = False
-        self._handed_bytes = 0
-        self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
-        self._full_since: float | None = None
         self._checking: asyncio.Task[None] | None = None
-        self.written = 0
-
-    # ------------------------------------------------------------------------------------------------ Connection
-
-    @property
-    def buffered(self) -> int:
-        transport = self._transport
-        return 0 if transport is None else transport.underlying_transport.get_write_buffer_size()
-
-    def write(self, data: bytes) -> None:
-        if self._closed or self._transport is None:
-            return
-        if self._transport.underlying_transport.get_write_buffer_size() > self._limit:
-            self.abort()
-            return
-        self._transport.send(WSMsgType.TEXT, data)
-        self.written += 1
-        self._handed_bytes += len(data)
-
-    def stalled_s(self, now: float) -> float:
-        """Asked once a second: that is how closely a stall is timed."""
-        waiting = self.buffered
-        if not waiting:
-            self._full_since = None
-            return 0.0
-        # A little less than what left, as headers wait too: rather a stall too many seen than one too few.
-        left = self._handed_bytes - waiting
-        if self._full_since is None or left > self._left_bytes:
-            self._full_since, self._left_bytes = now, left
-        return now - self._full_since
-
-    def close(self, code: int, reason: str) -> None:
-        if self._closed or self._transport is None:
-            return
-        self._closed = True
-        self._transport.send_close(code, short_reason(reason).encode())  # type: ignore[arg-type]  # any code
-        asyncio.get_running_loop().call_later(GOODBYE_S, self._transport.disconnect, False)
-
-    def abort(self) -> None:
-        self._closed = True
-        if self._transport is not None:
-            self._transport.disconnect(False)
 
     # ------------------------------------------------------------------------------------------------ picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
+        self._connect(transport)
         if self._token is None:
             self._open(None)
         else:
@@ -139,7 +94,7 @@ class Listener(WSListener):
             self.close(BAD_FRAME, "binary frames are not spoken here: one JSON object a text frame")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._closed = True
+        self._disconnect()
         self._gone()
         if self._checking is not None:
             self._checking.cancel()
@@ -206,15 +161,16 @@ class Listener(WSListener):
         if not transport.is_close_frame_sent:
             with contextlib.suppress(ValueError):
                 transport.send_close(frame.get_close_code())
-        self._closed = True
+        self._disconnect()
         transport.disconnect()
 
 
 class DirectProtocol(asyncio.Protocol):
     """What uvicorn makes of its `ws=` hook, for one connection."""
 
-    def __init__(self, gate: Gate, path: str, server_state: Any) -> None:
+    def __init__(self, gate: Gate, framer: Framer, path: str, server_state: Any) -> None:
         self._gate = gate
+        self._framer = framer
         self._path = path
         self._connections = server_state.connections
         self._listener: Listener | None = None
@@ -260,10 +216,13 @@ class DirectProtocol(asyncio.Protocol):
         self._socket.connection_lost(problem)
 
     def pause_writing(self) -> None:
-        """Nothing to do: `buffered` is asked before each push."""
+        """Until the transport is picows' own, which tells the listener by itself."""
+        if self._listener is not None:
+            self._listener.pause_writing()
 
     def resume_writing(self) -> None:
-        """See pause_writing."""
+        if self._listener is not None:
+            self._listener.resume_writing()
 
     def eof_received(self) -> bool | None:
         return None
@@ -285,7 +244,7 @@ class DirectProtocol(asyncio.Protocol):
             return _refusal(403, b"this origin may not connect")
         ours = speaks_ours(request.headers.get("sec-websocket-protocol", ""))
         chosen = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if ours else {}
-        self._listener = Listener(self._gate, request, self._forget)
+        self._listener = Listener(self._gate, self._framer, request, self._forget)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), self._listener)
 
     def _forget(self) -> None:

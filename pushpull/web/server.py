@@ -22,6 +22,7 @@ from pushpull.web.app import WEBSOCKET_PATH, create_app
 from pushpull.web.auth import Authenticator
 from pushpull.web.direct import DirectProtocol
 from pushpull.web.gate import Gate
+from pushpull.web.outlet import Framer
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +121,10 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
 def _direct(app: Starlette) -> Any:
     """What uvicorn calls for each upgrade, in place of a protocol class."""
     gate: Gate = app.state.gate
+    framer = Framer()
 
     def protocol(config: uvicorn.Config, server_state: object, app_state: object) -> DirectProtocol:
-        return DirectProtocol(gate, WEBSOCKET_PATH, server_state)
+        return DirectProtocol(gate, framer, WEBSOCKET_PATH, server_state)
 
     return protocol
 

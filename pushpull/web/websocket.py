@@ -34,7 +34,7 @@ class AsgiConnection:
         self._moved_at = 0.0
         self.aborted = asyncio.Event()
         self.buffered = 0
-        self.written = 0
+        self.spoke = False
 
     def write(self, data: bytes) -> None:
         if self._goodbye is not None:
@@ -46,8 +46,14 @@ class AsgiConnection:
             self._moved_at = time.monotonic()
         self._waiting.append(data)
         self.buffered += len(data)
-        self.written += 1
+        self.spoke = True
         self._wake.set()
+
+    def offer(self, data: bytes, most: int) -> bool:
+        if self.buffered > most:
+            return False
+        self.write(data)
+        return True
 
     def stalled_s(self, now: float) -> float:
         return now - self._moved_at if self.buffered else 0.0

@@ -94,9 +94,9 @@ class AnyWindow(RuleBasedStateMachine):
     def its_cursors_and_ids_agree(self) -> None:
         window = self.window
         assert seq_of(window.acked_id) <= window.acked <= window.sent
-        assert len(window.marks) <= window.outstanding
-        assert [seq for seq, _ in window.marks] == sorted({seq for seq, _ in window.marks})
-        assert all(window.acked < seq <= window.sent and seq_of(log_id) == seq for seq, log_id in window.marks)
+        assert len(window.marks or ()) <= window.outstanding
+        assert [seq for seq, _ in window.marks or ()] == sorted({seq for seq, _ in window.marks or ()})
+        assert all(window.acked < seq <= window.sent and seq_of(log_id) == seq for seq, log_id in window.marks or ())
 
     @invariant()
     def a_deadline_stands_only_while_something_is_outstanding(self) -> None:

@@ -25,14 +25,18 @@ class Connection:
         self.aborted = False
         self.buffered = 0
         self.stalled = 0.0
-
-    @property
-    def written(self) -> int:
-        return len(self.frames)
+        self.spoke = False
 
     def write(self, data: bytes) -> None:
         if self.closed is None:
             self.frames.append(data)
+            self.spoke = True
+
+    def offer(self, data: bytes, most: int) -> bool:
+        if self.buffered > most:
+            return False
+        self.write(data)
+        return True
 
     def stalled_s(self, now: float) -> float:
         return self.stalled

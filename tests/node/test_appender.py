@@ -210,7 +210,7 @@ async def test_where_a_sender_stands_after_its_sends_is_told_once_a_batch(log: L
 
     await asyncio.gather(*(appender.submit(draft(cmid)) for cmid in ("a", "b", "c")))
 
-    assert told == [(ROOM, ALICE, stands["b"])]
+    assert told == [(ROOM, ALICE, stands["b"], "s1")]
 
 
 def test_an_outcome_is_what_was_stored_or_why_not() -> None:

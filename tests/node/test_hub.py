@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pushpull.errors import StoreUnavailable
 from pushpull.model import Mode
-from pushpull.node import hub
+from pushpull.node import fan_out
 from tests.delivery.words import ROOM, entry, redaction
 from tests.node.fakes import Bench, Clock, turns
 
@@ -28,7 +28,7 @@ async def test_everyone_who_stands_at_the_head_gets_the_same_bytes_object(bench:
 
 async def test_a_large_group_is_served_in_slices_and_each_member_once(bench: Bench) -> None:
     feed = await bench.open()
-    for _ in range(hub.SLICE + 5):
+    for _ in range(fan_out.SLICE + 5):
         bench.attach(feed)
 
     bench.say(feed)
@@ -42,7 +42,7 @@ async def test_a_large_group_is_served_in_slices_and_each_member_once(bench: Ben
 
 async def test_what_comes_during_a_fan_out_travels_in_the_next_frame(bench: Bench) -> None:
     feed = await bench.open()
-    for _ in range(hub.SLICE + 1):
+    for _ in range(fan_out.SLICE + 1):
         bench.attach(feed)
     bench.say(feed)
     await turns(1)
@@ -245,7 +245,7 @@ async def test_a_held_feed_sends_nothing(bench: Bench) -> None:
 
 async def test_a_fan_out_in_slices_stops_when_the_log_turns_out_to_be_another(bench: Bench) -> None:
     feed = await bench.open()
-    for _ in range(hub.SLICE + 5):
+    for _ in range(fan_out.SLICE + 5):
         bench.attach(feed)
     bench.say(feed)
     await turns(1)

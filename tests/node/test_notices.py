@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pushpull.model import Mode
-from pushpull.node import notices
+from pushpull.node import rounds
 from pushpull.node.feed import Feed
 from tests.delivery.words import ROOM
 from tests.node.fakes import Bench, Clock, turns
@@ -60,7 +60,7 @@ async def test_a_tail_that_notices_are_about_counts_as_used(bench: Bench) -> Non
     bench.say(feed)
     await turns()
 
-    assert feed.used_at == feed.last_pass > 0.0
+    assert feed.used_at == feed.noticing.last_at > 0.0
 
 
 async def test_then_there_is_one_notice_an_interval_however_many_messages(bench: Bench, clock: Clock) -> None:
@@ -112,7 +112,7 @@ async def test_a_buffer_that_is_not_empty_is_passed_over_and_rung_when_it_is(ben
     await clock.advance(0.2)
 
     assert (heads(bench, 0), heads(bench, 1)) == ([2], [1, 2])
-    assert not feed.noticing
+    assert not feed.noticing.running
 
 
 async def test_a_small_message_rides_inline_only_to_those_exactly_at_its_after(inlining: Bench, clock: Clock) -> None:
@@ -205,45 +205,45 @@ async def test_a_mention_of_one_who_is_pushed_makes_no_notice(make_bench: Make) 
 
 
 async def test_a_large_group_is_rung_in_slices_spread_over_the_interval(bench: Bench, clock: Clock) -> None:
-    feed = await notified(bench, 4 * notices.SLICE)
+    feed = await notified(bench, 4 * rounds.SLICE)
     bench.say(feed)
     rung = []
     for _ in range(5):
         await turns()
-        rung.append(sum(1 for said in bench.said if said.frames) // notices.SLICE)
+        rung.append(sum(1 for said in bench.said if said.frames) // rounds.SLICE)
         await clock.advance(0.04)
 
     assert rung == [1, 2, 3, 4, 4]
 
 
 async def test_what_comes_during_a_round_reaches_its_first_slices_with_the_next(bench: Bench, clock: Clock) -> None:
-    feed = await notified(bench, notices.SLICE + 1)
+    feed = await notified(bench, rounds.SLICE + 1)
     bench.say(feed)
     await turns()
     bench.say(feed)
     await clock.advance(0.1)
 
-    assert (heads(bench), heads(bench, notices.SLICE)) == ([1], [2])
+    assert (heads(bench), heads(bench, rounds.SLICE)) == ([1], [2])
 
     await clock.advance(0.4)
 
-    assert (heads(bench), heads(bench, notices.SLICE)) == ([1, 2], [2])
+    assert (heads(bench), heads(bench, rounds.SLICE)) == ([1, 2], [2])
 
 
 async def test_a_round_in_slices_ends_when_the_feed_is_held(bench: Bench, clock: Clock) -> None:
-    feed = await notified(bench, 2 * notices.SLICE)
+    feed = await notified(bench, 2 * rounds.SLICE)
     bench.say(feed)
     await turns()
 
     feed.resetting = True
     await clock.advance(1.0)
 
-    assert sum(1 for said in bench.said if said.frames) == notices.SLICE
-    assert not feed.noticing
+    assert sum(1 for said in bench.said if said.frames) == rounds.SLICE
+    assert not feed.noticing.running
 
 
 async def test_one_who_left_during_a_round_is_not_rung(bench: Bench, clock: Clock) -> None:
-    feed = await notified(bench, 2 * notices.SLICE)
+    feed = await notified(bench, 2 * rounds.SLICE)
     bench.say(feed)
     await turns()
 

@@ -240,7 +240,7 @@ class FakeNode:
         return SimpleNamespace(body=body, etag=f'W/"{head}.{after}.{before}"')
 
     def mode_of(self, head: Head, cid: Cid) -> Decision:
-        return decide(members=head.members, override=head.settings.mode, before=None, settings=self.settings.delivery)
+        return decide(members=head.members, own=head.settings, before=None, settings=self.settings.delivery)
 
     async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
         await self.store.require(cid, uid)

@@ -44,6 +44,8 @@ async def test_members_of_a_conversation_that_exists_are_refused(server: httpx2.
         ({"mode": "loud"}, ("'loud'", "auto, push, notify")),
         ({"history": "some"}, ("'some'", "all, joined")),
         ({"offline": ""}, ("''", "mentions")),
+        ({"push_window_ms": -1}, ("push_window_ms -1", "10000")),
+        ({"push_window_ms": 10_001}, ("push_window_ms 10001",)),
         ({"retain_messages": 0}, ("retain_messages 0", "1")),
         ({"retain_messages": 10**30}, ("retain_messages", "1")),
         ({"retain_days": -1}, ("retain_days -1",)),

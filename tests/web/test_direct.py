@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket as stdlib_socket
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,24 +11,70 @@ import pytest
 
 from pushpull.settings import Limits, Settings
 from pushpull.web.direct import Listener
+from pushpull.web.outlet import Framer, framed
 
 
 class Socket:
-    """A transport whose far end reads when a test says so."""
+    """A transport whose far end reads when a test says so. What it writes goes nowhere and waits."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self.cut = False
         self.underlying_transport = self
+        self.listener: Listener | None = None
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
+
+    def get_extra_info(self, name: str) -> Any:
+        """A secured connection: everything goes through the transport."""
+        return object()
+
     def send(self, kind: object, data: bytes) -> None:
-        self.waiting += len(data) + 4
+        self.write(bytes(4) + data)
+
+    def write(self, data: bytes) -> None:
+        paused, self.waiting = self.waiting > 0, self.waiting + len(data)
+        if not paused and self.listener is not None:
+            self.listener.pause_writing()
+
+    def leaves(self, size: int) -> None:
+        self.waiting -= size
+        if not self.waiting and self.listener is not None:
+            self.listener.resume_writing()
 
     def disconnect(self, graceful: bool) -> None:
         self.cut = True
+
+
+class Open(Socket):
+    """One that is not secured and has a real socket, so that frames may go past the transport."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = stdlib_socket.socketpair()
+        self.near.setblocking(False)
+        self.far.setblocking(False)
+
+    def get_extra_info(self, name: str) -> Any:
+        return self.near if name == "socket" else None
+
+
+def listening(socket: Socket, *, buffer_bytes: int = 1024) -> Listener:
+    node = SimpleNamespace(
+        settings=Settings(limits=Limits(buffer_bytes=buffer_bytes)),
+        connect=lambda *_, **__: SimpleNamespace(lost=lambda: None),
+    )
+    gate: Any = SimpleNamespace(node=node, token=lambda headers, query: None, authenticate=None)
+    request: Any = SimpleNamespace(headers={}, path=b"/v1/ws")
+    listener = Listener(gate, Framer(), request, lambda: None)
+    transport: Any = socket
+    socket.listener = listener
+    listener.on_ws_connected(transport)
+    return listener
 
 
 @pytest.fixture
@@ -36,13 +84,14 @@ def socket() -> Socket:
 
 @pytest.fixture
 def listener(socket: Socket) -> Listener:
-    node = SimpleNamespace(settings=Settings(limits=Limits(buffer_bytes=1024)), connect=lambda *_, **__: object())
-    gate: Any = SimpleNamespace(node=node, token=lambda headers, query: None, authenticate=None)
-    request: Any = SimpleNamespace(headers={}, path=b"/v1/ws")
-    listener = Listener(gate, request, lambda: None)
-    transport: Any = socket
-    listener.on_ws_connected(transport)
-    return listener
+    return listening(socket)
+
+
+@pytest.fixture
+def opened() -> Iterator[tuple[Listener, Open]]:
+    socket = Open()
+    with socket.near, socket.far:
+        yield listening(socket, buffer_bytes=1 << 24), socket
 
 
 def test_a_connection_that_takes_less_than_it_is_given_is_slow_and_not_stalled(
@@ -50,7 +99,7 @@ def test_a_connection_that_takes_less_than_it_is_given_is_slow_and_not_stalled(
 ) -> None:
     for second in range(10):
         listener.write(b"x" * 200)
-        socket.waiting -= 50
+        socket.leaves(50)
         assert listener.stalled_s(float(second)) == 0
 
 
@@ -61,10 +110,10 @@ def test_a_stall_is_timed_from_when_the_last_bytes_left_whatever_is_written_mean
     assert listener.stalled_s(10.0) == 0
     listener.write(b"x" * 20)
     assert listener.stalled_s(15.0) == 5
-    socket.waiting -= 100
+    socket.leaves(100)
     assert listener.stalled_s(16.0) == 0
     assert listener.stalled_s(18.0) == 2
-    socket.waiting = 0
+    socket.leaves(socket.waiting)
     assert listener.stalled_s(19.0) == 0
 
 
@@ -74,3 +123,60 @@ def test_one_that_reads_nothing_while_answers_pile_up_is_cut_off(listener: Liste
 
     assert socket.cut
     assert socket.waiting <= 4 * 1024 + 204
+
+
+@pytest.mark.parametrize(
+    ("size", "header"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65_536, b"\x81\x7f" + bytes([0, 0, 0, 0, 0, 1, 0, 0])),
+    ],
+)
+def test_a_frame_has_the_shortest_header_that_holds_its_size(size: int, header: bytes) -> None:
+    assert framed(b"x" * size) == header + b"x" * size
+
+
+def test_an_offered_frame_goes_to_the_socket_past_the_transport(opened: tuple[Listener, Open]) -> None:
+    listener, socket = opened
+
+    assert listener.offer(b"hello", 0)
+    assert listener.offer(b"again", 0)
+
+    assert socket.far.recv(100) == b"\x81\x05hello\x81\x05again"
+    assert (socket.waiting, listener.buffered, listener.spoke) == (0, 0, True)
+
+
+def test_what_the_socket_does_not_take_goes_to_the_transport_and_what_follows_stays_behind_it(
+    opened: tuple[Listener, Open],
+) -> None:
+    listener, socket = opened
+    sent = b"x" * 10_000_000
+
+    assert listener.offer(sent, 0)
+    taken = len(framed(sent)) - socket.waiting
+    assert 0 < taken < len(sent)
+    assert not listener.offer(b"more than may wait", socket.waiting - 1)
+    assert listener.offer(b"later", socket.waiting)
+
+    received = b""
+    while len(received) < taken:
+        received += socket.far.recv(1 << 20)
+    assert received == framed(sent)[:taken]
+    with pytest.raises(BlockingIOError):
+        socket.far.recv(1)
+    socket.leaves(socket.waiting)
+    assert listener.offer(b"now", 0)
+    assert socket.far.recv(100) == b"\x81\x03now"
+
+
+def test_nothing_goes_to_a_descriptor_that_may_be_anothers(opened: tuple[Listener, Open]) -> None:
+    listener, socket = opened
+    transport: Any = socket
+    listener.on_ws_disconnected(transport)
+
+    listener.offer(b"hello", 0)
+
+    with pytest.raises(BlockingIOError):
+        socket.far.recv(1)

@@ -1,0 +1,49 @@
+"""Telling devices where their user's cursors are now.
+
+What another device of the user, a `read`, or the backend moved is told at once: a badge waits for it. What only follows
+from the device's own acks and sends it knows already; that goes out every OWN_S, the newest of each conversation, as
+an echo of every ack would double the frames of a busy group.
+
+Bounded by the places of this node: what waits is a place, not a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from pushpull.delivery import frames
+from pushpull.delivery.place import Place
+from pushpull.model import Cid, Cursors, SessionId, Uid
+from pushpull.node.peers import Peers
+
+OWN_S: Final = 2.0
+SLICE: Final = 256  # written between two turns of the loop
+
+
+class CursorNews:
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._waiting: dict[Place, None] = {}
+
+    def moved(self, cid: Cid, uid: Uid, after: Cursors, by: SessionId | None = None) -> None:
+        """The cursors of `uid` are at `after`; `by`: the session whose send moved them."""
+        for place in self._peers.places([uid], cid):
+            before = place.told
+            news = place.news_of(after)
+            if news is None:
+                continue
+            if before is not None and (news.read == before.read or place.device.session == by):
+                self._waiting[place] = None
+            else:
+                self._waiting.pop(place, None)
+                place.connection.write(frames.cursors(cid, news))
+
+    async def tell_waiting(self) -> None:
+        """Tell what has waited. Call every OWN_S."""
+        waiting, self._waiting = self._waiting, {}
+        for number, place in enumerate(waiting):
+            if place.attached and place.told is not None:
+                place.connection.write(frames.cursors(place.cid, place.told))
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)

@@ -1,0 +1,166 @@
+"""What goes out on the direct path: bytes to the socket of one connection, and how much of them waits.
+
+A frame that is shared goes out as it stands, header and all, with one `write` to the socket: nothing is built per
+receiver. That is in order only while the transport holds nothing back, and the transport says when it does
+(pause_writing, at the first byte that waits). From then on until all has left, bytes go through the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+from picows import WSListener, WSMsgType, WSTransport
+
+from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, short_reason
+
+TEXT: Final = WSMsgType.TEXT  # looked up once, not once a frame
+FIN_TEXT: Final = 0x81
+SHORT: Final = 126
+LONG: Final = 1 << 16
+
+
+def framed(data: bytes) -> bytes:
+    """One whole text frame of a server (RFC 6455, 5.2): no mask, so it is the same for everybody."""
+    size = len(data)
+    if size < SHORT:
+        return bytes((FIN_TEXT, size)) + data
+    if size < LONG:
+        return bytes((FIN_TEXT, 126)) + size.to_bytes(2, "big") + data
+    return bytes((FIN_TEXT, 127)) + size.to_bytes(8, "big") + data
+
+
+class Framer:
+    """The frame that was shared last, as it goes to the sockets; one for all connections of a node."""
+
+    __slots__ = ("data", "frame")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.frame = b""
+
+    def take(self, data: bytes) -> bytes:
+        self.data, self.frame = data, framed(data)
+        return self.frame
+
+
+class Outlet(WSListener):
+    """The outgoing half of a connection: a delivery.place.Connection."""
+
+    __slots__ = (
+        "_closed",
+        "_descriptor",
+        "_framer",
+        "_free",
+        "_full_since",
+        "_handed_bytes",
+        "_left_bytes",
+        "_limit",
+        "_transport",
+        "_waiting",
+        "spoke",
+    )
+
+    def __init__(self, framer: Framer, buffer_bytes: int) -> None:
+        self._framer = framer
+        self._limit = BUFFERS_MAX * buffer_bytes
+        self._transport: WSTransport | None = None
+        self._waiting: Callable[[], int] = _nothing_waits  # bytes in the transport's buffer
+        self._descriptor = -1
+        self._free = False  # open, and nothing waits: the socket may be written to past the transport
+        self._closed = False
+        self._handed_bytes = 0  # since something waits
+        self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
+        self._full_since: float | None = None
+        self.spoke = False
+
+    def _connect(self, transport: WSTransport) -> None:
+        under = transport.underlying_transport
+        self._transport = transport
+        self._waiting = under.get_write_buffer_size
+        under.set_write_buffer_limits(high=0)  # so that it says when anything waits
+        if under.get_extra_info("ssl_object") is None:
+            self._descriptor = under.get_extra_info("socket").fileno()
+            self._free = not self._waiting()
+
+    def _disconnect(self) -> None:
+        self._closed, self._free = True, False  # the descriptor may be another connection's from now on
+
+    # ------------------------------------------------------------------------------------------------ Connection
+
+    @property
+    def buffered(self) -> int:
+        return 0 if self._free else self._waiting()
+
+    def write(self, data: bytes) -> None:
+        if self._closed or self._transport is None:
+            return
+        if not self._free:
+            if self._waiting() > self._limit:
+                self.abort()
+                return
+            self._handed_bytes += len(data)
+        self._transport.send(TEXT, data)
+        self.spoke = True
+
+    def offer(self, data: bytes, most: int) -> bool:
+        if not self._free:
+            return self._offer_transport(data, most)
+        framer = self._framer
+        frame = framer.frame if framer.data is data else framer.take(data)
+        try:
+            sent = os.write(self._descriptor, frame)
+        except OSError:  # the socket is full, or it is gone: the transport finds out
+            sent = 0
+        if sent != len(frame):
+            assert self._transport is not None
+            self._transport.underlying_transport.write(frame[sent:])
+        self.spoke = True
+        return True
+
+    def _offer_transport(self, data: bytes, most: int) -> bool:
+        if self._waiting() > most:
+            return False
+        self.write(data)
+        return True
+
+    def stalled_s(self, now: float) -> float:
+        """Asked once a second: that is how closely a stall is timed."""
+        waiting = self.buffered
+        if not waiting:
+            self._full_since = None
+            return 0.0
+        # A little less than what left, as headers wait too: rather a stall too many seen than one too few.
+        left = self._handed_bytes - waiting
+        if self._full_since is None or left > self._left_bytes:
+            self._full_since, self._left_bytes = now, left
+        return now - self._full_since
+
+    def close(self, code: int, reason: str) -> None:
+        if self._closed or self._transport is None:
+            return
+        self._closed, self._free = True, False
+        self._transport.send_close(code, short_reason(reason).encode())  # type: ignore[arg-type]  # any code
+        asyncio.get_running_loop().call_later(GOODBYE_S, self._transport.disconnect, False)
+
+    def abort(self) -> None:
+        self._closed, self._free = True, False
+        if self._transport is not None:
+            self._transport.disconnect(False)
+
+    # ------------------------------------------------------------------------------------------------ the transport
+
+    def pause_writing(self) -> None:
+        """Something waits."""
+        self._free = False
+        self._handed_bytes = self._waiting()
+
+    def resume_writing(self) -> None:
+        """Nothing waits any more."""
+        self._free = not self._closed and self._descriptor >= 0
+
+
+def _nothing_waits() -> int:
+    return 0
