@@ -129,8 +129,8 @@ class Cursors:
 
     def joined_with(self, other: Cursors) -> Cursors:
         """Both, told in either order: each cursor where it is furthest, `unread` and `count` of the newer one."""
-        newer = max(self, other, key=lambda each: (each.read, each.count))
-        return replace(newer, delivered=max(self.delivered, other.delivered))
+        newer, older = (self, other) if (self.read, self.count) >= (other.read, other.count) else (other, self)
+        return newer if newer.delivered >= older.delivered else replace(newer, delivered=older.delivered)
 
 
 @dataclass(frozen=True, slots=True)

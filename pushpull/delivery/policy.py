@@ -18,6 +18,7 @@ settings ask for it; without a word of theirs each message goes out by itself.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,10 +64,11 @@ def next_stretch(stretch: float, *, load: float, settings: Delivery) -> float:
     """By how much (≥ 1) the rounds of large groups take longer than wanted, by how busy the node was so far.
 
     `load`: the share of the last second, 0 to 1, that the loop's thread computed. Where rounds are what fills it, it
-    falls as they get longer, so their product is kept; by a quarter a second at the most, as one second says little.
+    falls as they get longer, so their product is kept. By half the way (in logarithms) and at most a quarter: a round
+    takes about as long as the second that is looked at, and whoever corrects all of it at once overshoots.
     Call once a second. At the most notices go from notify_interval_ms to notify_interval_max_ms.
     """
-    stretch *= min(max(load / LOAD_WANTED, 0.75), 1.25)
+    stretch *= min(max(math.sqrt(load / LOAD_WANTED), 0.75), 1.25)
     return min(max(stretch, 1.0), max(1.0, settings.notify_interval_max_ms / settings.notify_interval_ms))
 
 

@@ -28,7 +28,7 @@ class CursorNews:
 
     def moved(self, cid: Cid, uid: Uid, after: Cursors, by: SessionId | None = None) -> None:
         """The cursors of `uid` are at `after`; `by`: the session whose send moved them."""
-        for place in self._peers.places([uid], cid):
+        for place in self._peers.places_of(uid, cid):
             before = place.told
             news = place.news_of(after)
             if news is None:

@@ -99,7 +99,9 @@ class Peers:
     def places(self, users: Iterable[Uid], cid: Cid) -> Iterator[Place]:
         """Where these users' sessions stand in one conversation."""
         for uid in users:
-            for peer in self.of(uid):
-                place = peer.session.places.get(cid)
-                if place is not None:
-                    yield place
+            yield from self.places_of(uid, cid)
+
+    def places_of(self, uid: Uid, cid: Cid) -> list[Place]:
+        """Where the user's sessions stand in one conversation."""
+        sessions = self._by_user.get(uid, {})
+        return [place for peer in sessions.values() if (place := peer.session.places.get(cid)) is not None]

@@ -122,7 +122,10 @@ class Requests:
         if cut is None:
             return False
         page, frame = cut
-        self._answer(feed, place, replace(page, after=after), frame if start == after else None, start)
+        if start == after:
+            self._answer(feed, place, page, frame, start)
+        else:
+            self._answer(feed, place, replace(page, after=after), None, start)
         return True
 
     def _answer(self, feed: Feed, place: Place, page: Page, frame: bytes | None, stands: int) -> None:

@@ -46,7 +46,7 @@ class Pace:
         return interval_s(wanted_s, self._stretch, self._settings) if receivers > SLICE else wanted_s
 
     def goes_to(self, receivers: int) -> None:
-        """A round for so many begins."""
+        """A slice of a round for so many is served now."""
         self._went_large |= receivers > SLICE
 
 
@@ -119,13 +119,13 @@ class Rounds:
         begun = feed.newest
         told = self._course.begin(feed)
         places = tuple(self._course.receivers(feed))
-        self._pace.goes_to(len(places))
         pause_s = self._interval_s(feed) * SPREAD / max(1, -(-len(places) // SLICE))
         owed = False
         generation = feed.generation
         for first in range(0, len(places), SLICE):
             if feed.held or feed.generation != generation:
                 return True  # what was cut is of a log that is no more
+            self._pace.goes_to(len(places))
             owed |= self._course.serve(feed, places[first : first + SLICE], told)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)

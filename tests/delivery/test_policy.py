@@ -93,8 +93,8 @@ def test_a_push_is_gathered_where_the_conversation_asks_for_it(
     ("stretch", "load", "after"),
     [
         (5.0, 0.5, 5.0),  # as wanted
-        (5.0, 0.55, 5.5),
-        (5.0, 0.45, 4.5),
+        (5.0, 0.605, 5.5),
+        (5.0, 0.405, 4.5),
         (5.0, 1.0, 6.25),  # not faster than by a quarter
         (5.0, 0.0, 3.75),
         (9.5, 1.0, 10.0),  # notify_interval_max_ms, 2,000, over notify_interval_ms, 200

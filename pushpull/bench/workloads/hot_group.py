@@ -1,14 +1,13 @@
 """The hot group: everybody connected, many messages a second, and everybody ends with all of them.
 
-Members who pull on notice. Members served by batched pushes come with that way of delivery; until then its place is
-held by a figure without a value.
+Twice: with members who pull on notice, and with members who are served by gathered pushes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 from pushpull.bench.checks import wrong_deliveries
 from pushpull.bench.figures import Figure, Outcome, costs, limits, times
@@ -20,6 +19,7 @@ NAME: Final = "hot group"
 ABOUT: Final = "everybody connected, many messages a second"
 CID: Final = "hot"
 SENDERS: Final = 100
+WINDOW_MS: Final = 500
 PATIENCE_S: Final = 60.0
 STALE_MS: Final = 1_200.0
 CORES: Final = 0.6
@@ -29,31 +29,42 @@ KEEPS_UP_S: Final = 2.0
 
 
 async def run(stage: Stage) -> Outcome:
+    pulled = await _way(stage, "notice and pull", {"mode": "notify"}, pulls=True)
+    gathered = await _way(stage, "gathered pushes", {"mode": "push", "push_window_ms": WINDOW_MS}, pulls=False)
+    return Outcome(
+        figures=[*pulled.figures, *gathered.figures],
+        wrong=[*pulled.wrong, *gathered.wrong],
+        notes=[*pulled.notes, *gathered.notes],
+        commands={**pulled.commands, **gathered.commands},
+    )
+
+
+async def _way(stage: Stage, way: str, settings: dict[str, Any], *, pulls: bool) -> Outcome:
+    """One way of delivery, at both rates."""
     scale = stage.scale
     async with stage.both() as (service, load):
         users = uids(scale.hot_members)
         stage.tell("connecting")
-        await make(service, {CID: users}, settings={"mode": "notify"})
-        await load.behave("delayed", pulls=True)
+        await make(service, {CID: users}, settings=settings)
+        await load.behave("delayed", pulls=pulls)
         await load.connect(service, users)
-        hot = await _stretch(stage, service, load, per_s=scale.hot_per_s, seconds=scale.hot_s, burst=False)
-        burst = await _stretch(stage, service, load, per_s=scale.burst_per_s, seconds=scale.burst_s, burst=True)
+        hot = await _stretch(stage, service, load, way, per_s=scale.hot_per_s, seconds=scale.hot_s, burst=False)
+        burst = await _stretch(stage, service, load, way, per_s=scale.burst_per_s, seconds=scale.burst_s, burst=True)
         head = (await service.server.get_conversation(CID))["head"]
         behind = await load.behind(CID, head)
-    batched = Figure(name="batched pushes", value=None, unit="", at_most=CORES, note="not built yet")
     return Outcome(
-        figures=[*hot.figures, batched, *burst.figures],
-        wrong=[*hot.wrong, *burst.wrong, *([f"{behind} members are behind {head}"] if behind else [])],
+        figures=[*hot.figures, *burst.figures],
+        wrong=[*hot.wrong, *burst.wrong, *([f"{way}: {behind} members are behind {head}"] if behind else [])],
         notes=[*hot.notes, *burst.notes],
         commands={**hot.commands, **burst.commands},
     )
 
 
 async def _stretch(
-    stage: Stage, service: Service, load: Fleet, *, per_s: float, seconds: float, burst: bool
+    stage: Stage, service: Service, load: Fleet, way: str, *, per_s: float, seconds: float, burst: bool
 ) -> Outcome:
-    name = f"{per_s:g} msg/s"
-    stage.tell(f"sending {name}")
+    name = f"{way}, {per_s:g} msg/s"
+    stage.tell(name)
     await load.restart_counts()
     meter = stage.meter(service, load)
     routes = [(uid, CID) for uid in uids(stage.scale.hot_members)[:SENDERS]]
