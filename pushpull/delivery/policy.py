@@ -18,15 +18,17 @@ settings ask for it; without a word of theirs each message goes out by itself.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from pushpull.model import ConversationSettings, Mode
 from pushpull.settings import Delivery
 
-LOAD_WANTED: Final = 0.5
+LOAD_WANTED: Final = 0.55
 """The share of the loop's time that rounds and what they set off may fill: the rest is for sends and live pushes."""
+FULL: Final = 0.9
+"""A load above which there may be any amount of work waiting."""
+SOFTLY: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,13 @@ def next_stretch(stretch: float, *, load: float, settings: Delivery) -> float:
     """By how much (≥ 1) the rounds of large groups take longer than wanted, by how busy the node was so far.
 
     `load`: the share of the last second, 0 to 1, that the loop's thread computed. Where rounds are what fills it, it
-    falls as they get longer, so their product is kept. By half the way (in logarithms) and at most a quarter: a round
-    takes about as long as the second that is looked at, and whoever corrects all of it at once overshoots.
-    Call once a second. At the most notices go from notify_interval_ms to notify_interval_max_ms.
+    falls as they get longer, so their product is kept. A loop that is full makes everybody wait: then at once. Else
+    softly, since a round takes about as long as the second that is looked at, and whoever corrects all that one second
+    shows swings to and fro. Call once a second.
+
+    At the most notices go from notify_interval_ms to notify_interval_max_ms.
     """
-    stretch *= min(max(math.sqrt(load / LOAD_WANTED), 0.75), 1.25)
+    stretch *= max((load / LOAD_WANTED) ** (1.0 if load > FULL else SOFTLY), 0.75)
     return min(max(stretch, 1.0), max(1.0, settings.notify_interval_max_ms / settings.notify_interval_ms))
 
 

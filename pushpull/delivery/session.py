@@ -91,6 +91,7 @@ class Session:
         self.last_received = now
         self.last_sent = now
         self.last_ping = now
+        self._due = 0.0  # thousands of sessions are ticked, and hardly ever one has something to say
         self._hello_bytes = HELLO_BYTES_AUTHENTICATED if authenticated else HELLO_BYTES
 
     # ------------------------------------------------------------------------------------------------ frames in
@@ -203,6 +204,7 @@ class Session:
     def opened(self, uid: Uid, *, expires_at: float | None) -> None:
         """The hello's token was good. `expires_at`: s since 1970 by the same clock as every `now`, or None."""
         self.phase = Phase.OPEN
+        self._due = 0.0
         self.uid = uid
         self.owner = Device(self.id, uid, self.device, self.connection)
         self.expires_at = expires_at
@@ -212,6 +214,7 @@ class Session:
         if uid != self.uid:
             return self.close(NOT_AUTHENTICATED, "token_invalid")
         self.expires_at = expires_at
+        self._due = 0.0
         return None
 
     def attach(self, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> Place:
@@ -234,7 +237,9 @@ class Session:
 
     def tick(self, now: float) -> Reply | Close | None:
         """What time alone makes due: a ping, or the end of the session. Call about once a second."""
-        if self.phase is Phase.CLOSED:
+        if self.connection.spoke:
+            self.connection.spoke, self.last_sent = False, now
+        if now < self._due or self.phase is Phase.CLOSED:
             return None
         if self.phase is not Phase.OPEN:
             late = now - self.since >= HELLO_S
@@ -243,13 +248,18 @@ class Session:
             return self.close(NOT_AUTHENTICATED, "token_expired")
         if now - self.last_received >= SILENCE_S:
             return self.close(NO_ANSWER, f"no frame for {SILENCE_S:g} s")
-        if self.connection.spoke:
-            self.connection.spoke, self.last_sent = False, now
         # Quiet either way: the peer must hear us to know that we live, and answer us so that we know it does.
         if now - min(self.last_sent, self.last_received) >= HEARTBEAT_S and now - self.last_ping >= HEARTBEAT_S:
             self.last_sent = self.last_ping = now
             return Reply(frames.ping())
+        self._due = self._next_due()
         return None
+
+    def _next_due(self) -> float:
+        """No tick before this one says anything, whatever is sent and received until then."""
+        quiet_since = max(min(self.last_sent, self.last_received), self.last_ping)
+        due = min(quiet_since + HEARTBEAT_S, self.last_received + SILENCE_S)
+        return due if self.expires_at is None else min(due, self.expires_at)
 
 
 def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:

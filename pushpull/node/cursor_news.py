@@ -17,7 +17,7 @@ from pushpull.delivery.place import Place
 from pushpull.model import Cid, Cursors, SessionId, Uid
 from pushpull.node.peers import Peers
 
-OWN_S: Final = 2.0
+OWN_S: Final = 5.0
 SLICE: Final = 256  # written between two turns of the loop
 
 

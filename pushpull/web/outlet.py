@@ -156,6 +156,7 @@ class Outlet(WSListener):
         """Something waits."""
         self._free = False
         self._handed_bytes = self._waiting()
+        self._full_since = None
 
     def resume_writing(self) -> None:
         """Nothing waits any more."""
