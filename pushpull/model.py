@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, NewType
 
+import msgspec
+
 from pushpull.errors import Invalid
 
 Cid = NewType("Cid", str)
@@ -202,8 +204,7 @@ class Head:
         return seq_of(self.last_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A conversation as one member sees it."""
 
     cid: Cid

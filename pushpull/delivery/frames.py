@@ -214,7 +214,7 @@ def welcome(fields: Mapping[str, Any], rid: Rid = None) -> bytes:
     return _frame("welcome", fields, rid)
 
 
-def sync(rows: Sequence[Mapping[str, Any]], next_cid: str | None, rid: Rid = None) -> bytes:
+def sync(rows: Sequence[orjson.Fragment], next_cid: str | None, rid: Rid = None) -> bytes:
     return _frame("sync", {"conversations": rows, "next": next_cid}, rid)
 
 

@@ -14,17 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.model import Cid, Cursors, Head, LogId, Row, seq_of, ts_of
+from pushpull.model import Cid, Cursors, Head, LogId, Row, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
 from pushpull.node.parts import Parts
-from pushpull.node.rows import row_json
+from pushpull.node.rows import row_fragment, row_json
 from pushpull.store.values import RowRequest
 
 log = logging.getLogger(__name__)
@@ -54,11 +53,16 @@ class Listing:
         found = await self._rows(cids)
         if self._session.phase is not Phase.OPEN:
             return
-        fresh = [self._attach(feed, row) for feed, row in found if row.cid not in self._session.places]
-        rows = [row_json(self._as_it_stands(row), feed.mode) for feed, row in found]
+        rows, fresh = [], []
+        for feed, row in found:
+            place = self._session.places.get(feed.cid)
+            if place is None:
+                place = self._attach(feed, row)
+                fresh.append((place, feed, row))
+            # One that asks for a page again begins where it is known to stand.
+            rows.append(row_fragment(row, feed.mode, place.window.acked_id))
         self._write(frames.sync(rows, following, rid))
-        for place, feed, row in fresh:
-            self._begin(place, feed, row)
+        self._begin_all(fresh)
         self._listed = max(self._listed, following or self._listed)
         if following is None:
             self._complete = True
@@ -77,9 +81,9 @@ class Listing:
         if self._session.phase is not Phase.OPEN:
             return
         for feed, row in found:
-            attached = self._attach(feed, row)
+            place = self._attach(feed, row)
             self._write(frames.conversation(cid, "joined", row_json(row, feed.mode)))
-            self._begin(*attached)
+            self._begin_all([(place, feed, row)])
 
     async def catch_up(self) -> None:
         """Attach to every conversation of the user that this session is not attached to."""
@@ -128,11 +132,6 @@ class Listing:
         outdated = read.epoch == feed.head.epoch and read.mver < feed.head.mver
         return self._parts.feeds.get(feed.cid) is feed and not outdated
 
-    def _as_it_stands(self, row: Row) -> Row:
-        """A row for the device: one that asks for a page again begins where it is known to stand."""
-        place = self._session.places.get(row.cid)
-        return row if place is None else replace(row, start=place.window.acked_id)
-
     async def _note_divergence(self, rows: Sequence[Row | None]) -> None:
         """Move the epoch of a log that this device finds to have lost its tail, unless that is known already.
 
@@ -148,21 +147,26 @@ class Listing:
                 if feed is not None:
                     feed.set_epoch(epoch)
 
-    def _attach(self, feed: Feed, row: Row) -> tuple[Place, Feed, Row]:
-        place = self._session.attach(row.cid, row.start, feed.mode, oldest=oldest_for(row.head, row.joined))
+    def _attach(self, feed: Feed, row: Row) -> Place:
+        # The feed's own objects where they are equal: a place holds on to them for as long as it lives.
+        start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
+        place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
         place.told = Cursors(row.delivered, row.read, row.unread, row.head.count)
         feed.add(place)
-        return place, feed, row
+        return place
 
-    def _begin(self, place: Place, feed: Feed, row: Row) -> None:
-        """The device has been told of the conversation: give it what it lacks."""
-        named = self._positions.pop(row.cid, None)
-        if row.reset is not None:
-            self._parts.hub.reset(feed, place, row.reset, row.start)
-        elif named is not None and seq_of(named) > row.delivered:
-            # The device holds more than it was known to: its last acks were lost with its last connection.
-            self._parts.cursors.move(row.cid, self._session.uid, delivered=named)
-        self._parts.hub.settle(feed, place)
+    def _begin_all(self, fresh: Sequence[tuple[Place, Feed, Row]]) -> None:
+        """The device has been told of these conversations: give it what it lacks."""
+        others = len(self._parts.peers.of(self._session.uid)) > 1
+        for place, feed, row in fresh:
+            named = self._positions.pop(feed.cid, None)
+            if row.reset is not None:
+                self._parts.hub.reset(feed, place, row.reset, row.start)
+            elif named is not None and others:
+                # Its position may have moved the user's cursor: the user's other devices are told.
+                now = Cursors(row.delivered, row.read, row.unread, row.head.count)
+                self._parts.cursor_news.moved(feed.cid, self._session.uid, now)
+            self._parts.hub.settle(feed, place)
 
     def _say_what_was_left(self) -> None:
         for cid in self._positions:

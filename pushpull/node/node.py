@@ -100,6 +100,7 @@ class Node:
             cursors=CursorWriter(
                 store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursor_news.moved
             ),
+            cursor_news=self._cursor_news,
             revocations=Revocations(store.presence),
         )
         self._live = Live(self.parts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pushpull.node.appender import Appender
 from pushpull.node.background import Background
+from pushpull.node.cursor_news import CursorNews
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.feeds import Feeds
 from pushpull.node.hub import Hub
@@ -30,5 +31,6 @@ class Parts:
     hub: Hub
     appender: Appender
     cursors: CursorWriter
+    cursor_news: CursorNews
     revocations: Revocations
     draining: bool = False

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushpull.model import Mode, Row
+import orjson
+
+from pushpull.model import LogId, Mode, Row
 
 
 def row_json(row: Row, mode: Mode) -> dict[str, Any]:
-    """The JSON of one row of `sync`, of `conversation` and of `GET /users/{uid}/conversations`."""
-    fields: dict[str, Any] = {
-        "cid": row.cid,
-        "epoch": row.head.epoch,
-        "head": row.head.seq,
-        "floor": row.head.floor,
-        "start": row.start,
-        "delivered": row.delivered,
-        "read": row.read,
-        "joined": row.joined,
-        "unread": row.unread,
-        "count": row.head.count,
-        "mentions": row.mentions,
-        "mode": mode,
-        "notify": "all",
-        "role": row.role,
-    }
-    if row.head.settings.data is not None:
-        fields["data"] = row.head.settings.data
+    """The JSON of one row, of `conversation` and of `GET /users/{uid}/conversations`."""
+    fields: dict[str, Any] = orjson.loads(_text(row, mode, row.start))
     return fields
+
+
+def row_fragment(row: Row, mode: Mode, start: LogId) -> orjson.Fragment:
+    """One row of `sync`, where the device begins at `start`; JSON already.
+
+    Put together by hand, which costs half of what a dict and its encoding do: when all devices come back, this is
+    done for each of them and each of its conversations.
+    """
+    return orjson.Fragment(_text(row, mode, start))
+
+
+def _text(row: Row, mode: Mode, start: LogId) -> str:
+    # Names, ids, epochs and roles are of characters that stand for themselves in JSON; `data` is anything.
+    head = row.head
+    data = "" if head.settings.data is None else f',"data":{orjson.dumps(head.settings.data).decode()}'
+    return (
+        f'{{"cid":"{row.cid}","epoch":"{head.epoch}","head":{head.seq},"floor":{head.floor},"start":"{start}",'
+        f'"delivered":{row.delivered},"read":{row.read},"joined":{row.joined},"unread":{row.unread},'
+        f'"count":{head.count},"mentions":{row.mentions},"mode":"{mode}","notify":"all","role":"{row.role}"{data}}}'
+    )

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from pushpull.errors import Invalid, PushpullError, no_such_conversation
-from pushpull.model import Cid, Head, LogId, Role, Row, Uid
+from pushpull.errors import Invalid, no_such_conversation
+from pushpull.model import Cid, Head, Role, Row, Uid
 from pushpull.store import codec
+from pushpull.store.batch import Batch
 from pushpull.store.control import publish
 from pushpull.store.keys import Keys
 from pushpull.store.members import Members
-from pushpull.store.scripts import DELETE, HEAD, PUT, ROW, Arg, Call, Wire
-from pushpull.store.values import Announcement, RowRequest
+from pushpull.store.rows import Rows
+from pushpull.store.scripts import DELETE, HEAD, PUT, Arg, Call, Wire
+from pushpull.store.values import Announcement, RowRequest, RowsRequest, Unnamed
 
 SCHEMA_VERSION: Final = 1
 """What this release writes into meta; a node refuses a Redis that holds a higher one."""
 
 BUCKETS_DELETED: Final = range(-3, 3)  # around now, by our clock: those that live, and room for a clock that is off
-
-Unnamed = Literal["delivered", "all", "head"]
 
 
 class Conversations:
@@ -31,6 +31,13 @@ class Conversations:
         self._keys = keys
         self._members = members
         self._window_ms = window_ms
+        self._lists = Batch(self._read_lists)
+        self._rows = Batch(Rows(wire, keys).read)
+
+    def stop(self) -> None:
+        """End what is under way of what was gathered."""
+        self._lists.stop()
+        self._rows.stop()
 
     async def put(
         self, cid: Cid, changes: Mapping[str, Any], *, members: Sequence[tuple[Uid, Role]] | None = None
@@ -89,24 +96,17 @@ class Conversations:
         max_backlog: int | None = None,
         device: str = "",
     ) -> list[Row | None]:
-        """Each conversation as `uid` sees it, in one pipeline; None: it does not exist, or `uid` is no member.
+        """Each conversation as `uid` sees it; None: it does not exist, or `uid` is no member.
 
         `start` is where `device` begins: the position it names, if the log still knows it; else by `unnamed`; never
         below the floor nor, with history "joined", below where the user joined. A device further behind than
         `max_backlog` begins at the head, unless it must first throw a diverged tail away. What was noted as pending
-        for `device` is dropped.
-        """
-        backlog = -1 if max_backlog is None else max_backlog
-        calls = [
-            Call(ROW, self._row_keys(each.cid), [uid, device, each.position or "", unnamed, backlog]) for each in wanted
-        ]
-        replies = await self._wire.run_many(calls, again=True)
-        return [_row(each.cid, reply) for each, reply in zip(wanted, replies, strict=True)]
+        for `device` is dropped, and `delivered` moves up to a position that the log knows.
 
-    def _row_keys(self, cid: Cid) -> list[str]:
-        keys = self._keys
-        names = (keys.meta, keys.members, keys.log, keys.redacted, keys.roles, keys.delivered, keys.read, keys.quiet)
-        return [*(name(cid) for name in names), keys.mentions(cid), keys.pending(cid)]
+        What several ask at the same time goes in one pipeline, a call for each conversation.
+        """
+        request = RowsRequest(uid=uid, wanted=wanted, unnamed=unnamed, max_backlog=max_backlog, device=device)
+        return await self._rows.ask(request)
 
     async def listed(self, uid: Uid, *, after: Cid | None = None, limit: int = 100) -> tuple[list[Cid], Cid | None]:
         """A page of the user's conversations by name, and the cid to go on after (None: that was all).
@@ -114,33 +114,14 @@ class Conversations:
         These are hints: some may be left or deleted, which `rows` shows; `forget_hint` takes those off the list.
         """
         start = f"({after}" if after else "-"
-        found = await self._wire.command(
-            "ZRANGEBYLEX", self._keys.conversations(uid), start, "+", "LIMIT", 0, limit + 1, again=True
-        )
+        found = await self._lists.ask(("ZRANGEBYLEX", self._keys.conversations(uid), start, "+", "LIMIT", 0, limit + 1))
         cids = [Cid(each.decode()) for each in found[:limit]]
         return cids, cids[-1] if len(found) > limit else None
+
+    async def _read_lists(self, commands: Sequence[tuple[Arg, ...]]) -> list[list[bytes]]:
+        return await self._wire.commands(commands, again=True)
 
     async def forget_hint(self, uid: Uid, cids: Sequence[Cid]) -> None:
         """Take conversations `uid` is no member of off its list; those it is a member of stay."""
         for cid in cids:
             await self._members.forget_hints(cid, [uid])
-
-
-def _row(cid: Cid, reply: Any) -> Row | None:
-    if isinstance(reply, PushpullError):
-        raise reply
-    if reply is None:
-        return None
-    flat, members, role, joined, delivered, read, unread, mentions, start, reset = reply
-    return Row(
-        cid=cid,
-        head=codec.head(flat, members),
-        role=role.decode(),
-        joined=joined,
-        delivered=delivered,
-        read=read,
-        unread=unread,
-        mentions=mentions,
-        start=LogId(start.decode()),
-        reset=reset.decode() or None,
-    )

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from pushpull.errors import PushpullError
 from pushpull.model import SessionId, Uid
+from pushpull.store.batch import Batch
 from pushpull.store.control import publish
 from pushpull.store.keys import Keys
-from pushpull.store.scripts import BEAT, NODES, OPEN_SESSION, Call, Wire
+from pushpull.store.scripts import BEAT, NODES, OPEN_SESSION, Arg, Call, Wire
 from pushpull.store.values import Announcement, NodeRecord, SessionRecord
 
 ALIVE_MS: Final = 15_000
@@ -38,24 +40,46 @@ class Presence:
         self._wire = wire
         self._keys = keys
         self._most_sessions = most_sessions
+        self._opened = Batch(self._open_sessions)
+        self._said = Batch(self._announce_all)
+        self._revoked = Batch(self._revoked_before)
+
+    def stop(self) -> None:
+        """End what is under way of what was gathered."""
+        for batch in (self._opened, self._said, self._revoked):
+            batch.stop()
 
     async def open_session(self, session: SessionRecord) -> list[SessionRecord]:
         """Enter a session; return those it takes the place of, which the caller closes or kicks.
 
         These are the ones of the same device, and the oldest over the number a user may have.
         """
-        key = self._keys.sessions(session.uid)
-        kept = _Kept(session.device, session.node, session.client, session.connected_at_ms)
-        flat = await self._wire.run(Call(OPEN_SESSION, [key], [session.id, _encode(kept)]))
+        return await self._opened.ask(session)
+
+    async def _open_sessions(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
+        calls = [Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, _kept(each)]) for each in sessions]
+        # May run twice: a session is not among those it replaces.
+        replies = await self._wire.run_many(calls, again=True)
+        found = [
+            reply if isinstance(reply, PushpullError) else self._replaced(session, reply)
+            for session, reply in zip(sessions, replies, strict=True)
+        ]
+        drops: list[tuple[Arg, ...]] = [
+            ("HDEL", self._keys.sessions(session.uid), *(each.id for each in replaced))
+            for session, replaced in zip(sessions, found, strict=True)
+            if isinstance(replaced, list) and replaced
+        ]
+        await self._wire.commands(drops, again=True)
+        return found
+
+    def _replaced(self, session: SessionRecord, flat: Sequence[bytes]) -> list[SessionRecord]:
+        """Whose place `session` takes among those in `flat`, the user's table before it."""
         before = _in_order(session.uid, dict(zip(flat[::2], flat[1::2], strict=True)))
         before = [each for each in before if each.id != session.id]
         same = [each for each in before if each.device == session.device]
         others = [each for each in before if each.device != session.device]
         surplus = len(others) + 1 - self._most_sessions
-        replaced = same + others[: max(0, surplus)]
-        if replaced:
-            await self._wire.command("HDEL", key, *(each.id for each in replaced), again=True)
-        return replaced
+        return same + others[: max(0, surplus)]
 
     async def close_session(self, uid: Uid, session: SessionId) -> None:
         """Take a session off the table, if it is still there."""
@@ -80,11 +104,18 @@ class Presence:
 
     async def revoked_before(self, uid: Uid) -> int | None:
         """Tokens of the user's issued before this (s since 1970) are refused; None: no such time was set."""
-        found = await self._wire.command("GET", self._keys.revoked(uid), again=True)
-        return None if found is None else int(found)
+        return await self._revoked.ask(uid)
+
+    async def _revoked_before(self, users: Sequence[Uid]) -> list[int | None]:
+        found = await self._wire.commands([("GET", self._keys.revoked(uid)) for uid in users], again=True)
+        return [None if each is None else int(each) for each in found]
 
     async def _announce(self, said: Announcement) -> None:
-        await self._wire.commands(list(publish(self._keys, said)), again=True)
+        await self._said.ask(said)
+
+    async def _announce_all(self, said: Sequence[Announcement]) -> list[None]:
+        await self._wire.commands([command for each in said for command in publish(self._keys, each)], again=True)
+        return [None] * len(said)
 
     async def beat(self, node: str, info: Mapping[str, object]) -> None:
         """Say that `node` lives, and what it says of itself (JSON values); 15 s of silence is death."""
@@ -102,6 +133,10 @@ class Presence:
     async def leave(self, node: str) -> None:
         """Take a node off the table: it goes away on purpose."""
         await self._wire.command("HDEL", self._keys.nodes(), node, again=True)
+
+
+def _kept(session: SessionRecord) -> bytes:
+    return _encode(_Kept(session.device, session.node, session.client, session.connected_at_ms))
 
 
 def _in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:

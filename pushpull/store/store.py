@@ -113,5 +113,7 @@ class Store:
 
     async def aclose(self) -> None:
         """Close all connections but those of `bells`, which are their owners'."""
+        self.conversations.stop()
+        self.presence.stop()
         await self._client.aclose()
         await self._client.connection_pool.disconnect()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+import msgspec
 
 from pushpull.model import ZERO_ID, Cid, Entry, Head, LogId, Role, SessionId, Uid
+
+Unnamed = Literal["delivered", "all", "head"]
+"""Where a device begins in a conversation that it names no position in."""
 
 
 class Verdict(StrEnum):
@@ -39,12 +46,22 @@ class LogRead:
     more: bool = False  # forward: entries follow up to the head; backward: older ones exist
 
 
-@dataclass(frozen=True, slots=True)
-class RowRequest:
+class RowRequest(msgspec.Struct, frozen=True, gc=False):
     """A conversation a device asks for, and where it stands there (None: it does not say)."""
 
     cid: Cid
     position: LogId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsRequest:
+    """The conversations one device of `uid` asks for, and where it begins in those it names no position in."""
+
+    uid: Uid
+    wanted: Sequence[RowRequest]
+    unnamed: Unnamed = "delivered"
+    max_backlog: int | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
