@@ -38,14 +38,28 @@ class Heads(Protocol):
 
 
 class _Opening:
-    """A feed in the making: confirmed when its bell is subscribed, done when it stands (None: no such conversation)."""
+    """Feeds in the making, those that were asked for in one turn of the loop."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.confirmed: asyncio.Future[None] = loop.create_future()
-        self.missed = False  # a bell rang before the feed stood
-        self.done: asyncio.Future[Feed | None] = loop.create_future()
+        self.cids: dict[Cid, None] = {}
+        self.unconfirmed: set[Cid] = set()  # their bells are not subscribed to yet
+        self.confirmed: asyncio.Future[None] = loop.create_future()  # all of them are
+        self.missed: set[Cid] = set()  # a bell rang before the feed stood
+        self.done: asyncio.Future[None] = loop.create_future()  # they stand, but those without a conversation
         self.done.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved: may go unawaited
+
+    def add(self, cid: Cid) -> None:
+        self.cids[cid] = None
+        self.unconfirmed.add(cid)
+
+    def confirm(self, cid: Cid) -> None:
+        if cid not in self.unconfirmed:
+            self.missed.add(cid)  # the connection was cut, its head may have been read while nobody listened
+            return
+        self.unconfirmed.discard(cid)
+        if not self.unconfirmed and not self.confirmed.done():
+            self.confirmed.set_result(None)
 
 
 class Feeds:
@@ -57,6 +71,7 @@ class Feeds:
         self._stale = stale
         self._open: dict[Cid, Feed] = {}
         self._opening: dict[Cid, _Opening] = {}
+        self._next: _Opening | None = None  # not begun: takes what else is asked for in this turn of the loop
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -72,33 +87,39 @@ class Feeds:
         """A bell rang and there is no feed to hear it. One in the making is read as soon as it stands."""
         opening = self._opening.get(cid)
         if opening is not None:
-            opening.missed = True
+            opening.missed.add(cid)
 
     async def open(self, cids: Iterable[Cid]) -> dict[Cid, Feed]:
         """The feeds of `cids`, opened together; one without a conversation is left out. Raises StoreUnavailable."""
-        wanted = list(dict.fromkeys(cids))
+        wanted = dict.fromkeys(cids)
+        openings: dict[_Opening, None] = {}
         for cid in wanted:
-            if cid in self._open:
-                self._open[cid].idle_since = None  # not to be closed while we wait for the others
-        new = {cid: _Opening() for cid in wanted if cid not in self._open and cid not in self._opening}
-        if new:
-            self._opening.update(new)
+            feed = self._open.get(cid)
+            if feed is None:
+                openings[self._opening.get(cid) or self._begin(cid)] = None
+            else:
+                feed.idle_since = None  # not to be closed while we wait for the others
+        for opening in openings:
+            await asyncio.shield(opening.done)
+        return {cid: feed for cid in wanted if (feed := self._open.get(cid)) is not None}
+
+    def _begin(self, cid: Cid) -> _Opening:
+        opening = self._next
+        if opening is None:
+            opening = self._next = _Opening()
             # A task of its own: whoever asked may go away meanwhile, and others wait for the same feeds.
-            task = asyncio.create_task(self._open_new(new), name="open feeds")
+            task = asyncio.create_task(self._open_new(opening), name="open feeds")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        for done in [self._opening[cid].done for cid in wanted if cid in self._opening]:
-            await asyncio.shield(done)
-        return {cid: self._open[cid] for cid in wanted if cid in self._open}
+        opening.add(cid)
+        self._opening[cid] = opening
+        return opening
 
     def confirmed(self, cid: Cid) -> None:
         """The subscription of `cid` stands: what rings from here on is heard, what rang before may be lost."""
         opening = self._opening.get(cid)
         if opening is not None:
-            if opening.confirmed.done():  # the connection was cut, its head may have been read while nobody listened
-                opening.missed = True
-            else:
-                opening.confirmed.set_result(None)
+            opening.confirm(cid)
         feed = self._open.get(cid)
         if feed is not None:
             self._stale(feed)
@@ -123,46 +144,46 @@ class Feeds:
         if cids:
             await self._board.unsubscribe(cids)
 
-    async def _open_new(self, openings: dict[Cid, _Opening]) -> None:
+    async def _open_new(self, opening: _Opening) -> None:
         """Open these feeds, or fail all who wait for them; raises nothing but its own cancellation."""
+        self._next = None
         try:
-            heads = await self._subscribe_and_read(openings)
+            heads = await self._subscribe_and_read(opening)
         except BaseException as problem:
-            self._abandon(openings, problem)
-            await self._board.unsubscribe(list(openings))
+            self._abandon(opening, problem)
+            await self._board.unsubscribe(list(opening.cids))
             if not isinstance(problem, Exception):
                 raise
             if not isinstance(problem, PushpullError):
-                log.exception("%s feeds could not be opened", len(openings))
+                log.exception("%s feeds could not be opened", len(opening.cids))
             return
         gone = []
-        for (cid, opening), head in zip(openings.items(), heads, strict=True):
-            feed = None
+        for cid, head in zip(opening.cids, heads, strict=True):
+            del self._opening[cid]
             if head is None:
                 gone.append(cid)
-            else:
-                feed = self._open[cid] = Feed(cid, head, self._settings)
-                if opening.missed:
-                    self._stale(feed)
-            del self._opening[cid]
-            opening.done.set_result(feed)
+                continue
+            feed = self._open[cid] = Feed(cid, head, self._settings)
+            if cid in opening.missed:
+                self._stale(feed)
+        opening.done.set_result(None)
         if gone:
             await self._board.unsubscribe(gone)
 
-    async def _subscribe_and_read(self, openings: dict[Cid, _Opening]) -> Sequence[Head | None]:
-        cids = list(openings)
+    async def _subscribe_and_read(self, opening: _Opening) -> Sequence[Head | None]:
+        cids = list(opening.cids)
         try:
             async with asyncio.timeout(CONFIRM_S):
                 await self._board.subscribe(cids)
-                await asyncio.gather(*(opening.confirmed for opening in openings.values()))
+                await opening.confirmed
         except TimeoutError:
             raise StoreUnavailable(f"no subscription confirmed within {CONFIRM_S:g} s", retry_after_ms=1000) from None
         return await self._log.heads(cids)
 
-    def _abandon(self, openings: dict[Cid, _Opening], problem: BaseException) -> None:
+    def _abandon(self, opening: _Opening, problem: BaseException) -> None:
         error = problem if isinstance(problem, PushpullError) else StoreUnavailable("the conversation was not opened")
-        for cid, opening in openings.items():
+        for cid in opening.cids:
             self._opening.pop(cid, None)
-            opening.confirmed.cancel()
-            if not opening.done.done():
-                opening.done.set_exception(error)
+        opening.confirmed.cancel()
+        if not opening.done.done():
+            opening.done.set_exception(error)

@@ -15,8 +15,8 @@ from pushpull.errors import PushpullError, StoreUnavailable
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-AT_ONCE: Final = 64
-"""Questions in one batch: those who wait for it go on in one turn of the loop, some 20 ms of work at a connect."""
+AT_ONCE: Final = 32
+"""Questions in one batch: those who wait for it go on in one turn of the loop, some 10 ms of work at a connect."""
 
 
 class Batch(Generic[Question, Answer]):

@@ -28,6 +28,9 @@ from pushpull.web.jwks import JwksKeys, PublicKey
 TOKEN_CHARACTERS_MAX: Final = 8_192
 """Longer ones are refused unread: headers in front of us end at 8 to 16 KiB, and parsing costs time before a check."""
 
+HEADERS_MAX: Final = 64
+"""Token headers that are remembered: an issuer's tokens share one for each of its keys. Past it they are read anew."""
+
 _KEY_TYPES: Final[dict[str, type[Any]]] = {
     "RS256": RSAPublicKey,
     "RS384": RSAPublicKey,
@@ -56,6 +59,7 @@ class Authenticator:
         self._audience = settings.audience or None
         self._issuer = settings.issuer or None
         self._leeway_s = settings.leeway_s
+        self._headers: dict[str, tuple[str, str | None]] = {}  # encoded → what it says; at most HEADERS_MAX
         self._api_key_digests = tuple(_digest(key) for key in settings.api_keys if key)
 
     async def user(self, token: str) -> Claims:
@@ -100,6 +104,16 @@ class Authenticator:
         """The token's `alg`, one of those allowed, and its `kid`. Nothing of it is verified yet."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise Unauthenticated(f"token of {len(token)} characters is over the limit of {TOKEN_CHARACTERS_MAX}")
+        encoded = token.partition(".")[0]
+        known = self._headers.get(encoded)
+        if known is None:
+            known = self._parse_header(token)
+            if len(self._headers) >= HEADERS_MAX:
+                self._headers.clear()
+            self._headers[encoded] = known
+        return known
+
+    def _parse_header(self, token: str) -> tuple[str, str | None]:
         try:
             header = jwt.get_unverified_header(token)
         except _REFUSALS:
