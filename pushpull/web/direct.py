@@ -75,6 +75,9 @@ class Listener(Outlet):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._connect(transport)
+        # picows keeps both; what they said has been read.
+        transport.request.headers.clear()
+        transport.response.headers.clear()
         if self._token is None:
             self._open(None)
         else:

@@ -20,6 +20,11 @@ TEXT: Final = WSMsgType.TEXT  # looked up once, not once a frame
 FIN_TEXT: Final = 0x81
 SHORT: Final = 126
 LONG: Final = 1 << 16
+KEPT_BYTES: Final = 1000
+"""picows copies a frame into a buffer that the connection keeps: 1 KiB at first, later as the largest frame so far."""
+COPIED_BYTES: Final = 8192
+"""A larger frame is not copied. One between the two gets a buffer of its own: one page of the list is 5 KB for good."""
+FRAME_HEADER_BYTES: Final = 14  # what picows wants before a frame in a buffer of ours
 
 
 def framed(data: bytes) -> bytes:
@@ -102,7 +107,12 @@ class Outlet(WSListener):
                 self.abort()
                 return
             self._handed_bytes += len(data)
-        self._transport.send(TEXT, data)
+        if KEPT_BYTES < len(data) <= COPIED_BYTES:
+            buffer = bytearray(FRAME_HEADER_BYTES)
+            buffer += data
+            self._transport.send_reuse_external_bytearray(TEXT, buffer, FRAME_HEADER_BYTES)
+        else:
+            self._transport.send(TEXT, data)
         self.spoke = True
 
     def offer(self, data: bytes, most: int) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 
+from pushpull.web.outlet import COPIED_BYTES, KEPT_BYTES
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
 
@@ -124,6 +125,20 @@ async def test_frames_that_come_with_the_upgrade_in_one_piece_are_not_lost(conne
     raw.say(frame(TEXT, hello()) + frame(TEXT, b'{"type":"ping","t":1}') + frame(TEXT, b'{"type":"ping","t":2}'))
     assert (await raw.hears("welcome"))["user"] == "alice"
     assert [(await raw.hears("pong"))["t"] for _ in range(2)] == [1, 2]
+
+
+async def test_frames_of_every_size_arrive_as_they_were_written(connected: Connect) -> None:
+    raw = await connected()
+    raw.say(upgrade())
+    await raw.upgraded()
+    raw.say(frame(TEXT, hello()))
+    await raw.hears("sync")
+    around_the_answer = len('{"type":"pong","t":""}')
+    for size in (100, KEPT_BYTES, KEPT_BYTES + 1, 5_000, COPIED_BYTES, COPIED_BYTES + 1, 70_000):
+        text = ("abc" * size)[: size - around_the_answer]
+        raw.say(frame(TEXT, orjson.dumps({"type": "ping", "t": text})))
+        opcode, payload = await raw.heard()
+        assert (opcode, len(payload), orjson.loads(payload)["t"]) == (TEXT, size, text)
 
 
 async def test_a_message_in_fragments_is_one_frame_with_a_ping_in_between(connected: Connect) -> None:

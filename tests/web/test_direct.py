@@ -22,6 +22,8 @@ class Socket:
         self.cut = False
         self.underlying_transport = self
         self.listener: Listener | None = None
+        self.request = SimpleNamespace(headers={"authorization": "Bearer of.a.token"})
+        self.response = SimpleNamespace(headers={})
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -92,6 +94,10 @@ def opened() -> Iterator[tuple[Listener, Open]]:
     socket = Open()
     with socket.near, socket.far:
         yield listening(socket, buffer_bytes=1 << 24), socket
+
+
+def test_the_headers_of_the_upgrade_are_not_kept(listener: Listener, socket: Socket) -> None:
+    assert socket.request.headers == {}
 
 
 def test_a_connection_that_takes_less_than_it_is_given_is_slow_and_not_stalled(
