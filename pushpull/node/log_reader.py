@@ -1,5 +1,9 @@
 """Reads of the log on behalf of feeds: many stale feeds, one pipeline; many who ask for one cold page, one read.
 
+A cold page is kept for a moment after it was read: of a thousand who were told to pull, the last ask when the first
+have been answered. It is given out only while the feed knows of no edit, redaction, reset or higher floor since the
+read began; what the feed has not heard of yet, a page of the tail would not show either, and not for that moment alone.
+
 A feed is stale when a bell did not fit, a subscription was made anew, or the audit found it behind. Stale feeds
 are read together, each from its own last id, until none is. While Redis is away they stay stale and are tried
 again; a feed is in the set once, so the set is bounded by the feeds.
@@ -25,6 +29,15 @@ READ_MESSAGES: Final = 500
 READ_BYTES: Final = 1024 * 1024
 FEEDS_A_PIPELINE: Final = 200
 RETRY_S: Final = 0.5
+KEPT_S: Final = 0.5
+KEPT_MAX: Final = 32
+"""Cold pages kept; past it the oldest goes. Each has at most `delivery.page_bytes`, or one message."""
+
+_Cold = tuple[Page, int]
+"""A page of the log, and the floor that the read saw."""
+
+_Range = tuple[Feed, int, int, int, int, int]
+"""What a cold page is of: feed, after, limit, max_bytes; and what the feed knew then: its tail's version, its floor."""
 
 
 class RangeLog(Protocol):
@@ -49,7 +62,8 @@ class LogReader:
         self._gone = gone
         self._stale: dict[Feed, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self._cold: dict[tuple[Cid, int, int], asyncio.Task[tuple[Page, int]]] = {}
+        self._cold: dict[_Range, asyncio.Task[_Cold]] = {}  # under way: one for each place at the most
+        self._kept: dict[_Range, _Cold] = {}
 
     def mark_stale(self, feed: Feed) -> None:
         """Read this feed's log from its last id, soon."""
@@ -65,32 +79,42 @@ class LogReader:
         page = feed.tail.page(after, limit=limit, max_bytes=max_bytes)
         if page is not None:
             return page
-        page, floor = await self._cold_page(feed.cid, after, limit, max_bytes)
+        page, floor = await self._cold_page(feed, after, limit, max_bytes)
         feed.raise_floor(floor)
         if page.upto < after:
             self.mark_stale(feed)
             raise StoreUnavailable(f"the log ends at {page.upto}, before {after}: it is being read anew")
         return page
 
-    async def _cold_page(self, cid: Cid, after: int, limit: int, max_bytes: int) -> tuple[Page, int]:
-        """One read, encoded once, for all who wait for the same range."""
-        key = (cid, after, limit)
+    async def _cold_page(self, feed: Feed, after: int, limit: int, max_bytes: int) -> _Cold:
+        """One read, encoded once, for all who ask for the same range."""
+        key = (feed, after, limit, max_bytes, feed.tail.version, feed.head.floor)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
         task = self._cold.get(key)
         if task is None:
             self._metrics.log_reads.inc()
-            task = asyncio.create_task(self._read_page(cid, after, limit, max_bytes))
+            task = asyncio.create_task(self._read_page(feed.cid, after, limit, max_bytes))
             self._cold[key] = task
-            task.add_done_callback(lambda done: self._forget_cold(key, done))
+            task.add_done_callback(lambda done: self._keep_cold(key, done))
         return await asyncio.shield(task)
 
     async def _read_page(self, cid: Cid, after: int, limit: int, max_bytes: int) -> tuple[Page, int]:
         read = await self._store.read(cid, after=after, limit=limit, max_bytes=max_bytes)
         return page_of(read.entries, after=after, at=read.head.last_id), read.head.floor
 
-    def _forget_cold(self, key: tuple[Cid, int, int], done: asyncio.Task[tuple[Page, int]]) -> None:
+    def _keep_cold(self, key: _Range, done: asyncio.Task[_Cold]) -> None:
         del self._cold[key]
-        if not done.cancelled():
-            done.exception()  # retrieved: those who waited may all be gone
+        if done.cancelled() or done.exception() is not None:  # retrieved: those who waited may all be gone
+            return
+        feed, after, page = key[0], key[1], done.result()[0]
+        if not after < page.upto <= feed.tail.head:
+            return  # the end of the log, perhaps above what the feed knows: whoever asks next wants to see it grow
+        if len(self._kept) >= KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = done.result()
+        asyncio.get_running_loop().call_later(KEPT_S, self._kept.pop, key, None)
 
     async def _read_stale(self) -> None:
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from pushpull.errors import StoreUnavailable
 from pushpull.model import Cid
+from pushpull.node import log_reader
 from pushpull.node.feed import Change, Feed
 from pushpull.store.values import LogRead
 from tests.delivery.words import ROOM, entry, log_id
@@ -139,7 +140,10 @@ async def test_a_page_of_the_tail_needs_no_read(bench: Bench) -> None:
     assert (page.upto, bench.log.reads) == (2, [])
 
 
-async def test_a_page_below_the_tail_is_one_read_and_one_encoding_for_all_who_wait(bench: Bench) -> None:
+async def test_a_page_below_the_tail_is_one_read_and_one_encoding_for_all_who_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "KEPT_S", 0)
     feed = await cold(bench)
 
     one, two = await asyncio.gather(*(bench.reader.page(feed, 2, limit=3, max_bytes=10_000) for _ in range(2)))
@@ -147,8 +151,75 @@ async def test_a_page_below_the_tail_is_one_read_and_one_encoding_for_all_who_wa
     assert (one.after, one.upto, one.upto_id) == (2, 5, log_id(5))
     assert one is two
     assert bench.log.reads == [(ROOM, 2)]
+    await turns()
     await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
     assert len(bench.log.reads) == 2
+
+
+async def test_one_who_asks_right_after_the_read_gets_the_same_page(bench: Bench) -> None:
+    feed = await cold(bench)
+    one = await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+    bench.say(feed, 1)
+
+    two = await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+
+    assert one is two
+    assert bench.log.reads == [(ROOM, 2)]
+
+
+@pytest.mark.parametrize("kind", ["edit", "redact"])
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_page_read_before_an_edit_or_a_redaction_was_heard_of_is_read_again(
+    bench: Bench, kind: str, meanwhile: bool
+) -> None:
+    feed = await cold(bench)
+    first = asyncio.create_task(bench.reader.page(feed, 2, limit=3, max_bytes=10_000))
+    await turns(1 if meanwhile else 20)
+    bench.say(feed, 1, kind=kind, ref=4, quiet=True)
+    await first
+
+    await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+
+    assert bench.log.reads == [(ROOM, 2), (ROOM, 2)]
+
+
+async def test_a_page_read_before_the_floor_rose_is_read_again(bench: Bench) -> None:
+    feed = await cold(bench)
+    await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+    feed.raise_floor(5)
+    bench.log.meta[ROOM] = {"floor": 5}
+
+    page = await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+
+    assert (page.upto, len(page.items)) == (7, 3)
+
+
+async def test_a_page_read_before_the_log_was_another_is_read_again(bench: Bench) -> None:
+    feed = await cold(bench)
+    await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+    feed.tail.stand_at(log_id(6))
+
+    await bench.reader.page(feed, 2, limit=3, max_bytes=10_000)
+
+    assert len(bench.log.reads) == 2
+
+
+async def test_the_end_of_a_log_that_the_feed_has_not_heard_of_is_read_each_time(bench: Bench) -> None:
+    feed = await cold(bench, 3)
+    bench.log.put(1)
+    assert (await bench.reader.page(feed, 2, limit=9, max_bytes=10_000)).upto == 4
+    bench.log.put(1)
+
+    assert (await bench.reader.page(feed, 2, limit=9, max_bytes=10_000)).upto == 5
+
+
+async def test_of_many_cold_pages_the_newest_are_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_reader, "KEPT_MAX", 2)
+    feed = await cold(bench)
+    for after in (1, 2, 3, 3, 2, 1):
+        await bench.reader.page(feed, after, limit=3, max_bytes=10_000)
+
+    assert [after for _, after in bench.log.reads] == [1, 2, 3, 1]
 
 
 async def test_other_ranges_are_reads_of_their_own(bench: Bench) -> None:
