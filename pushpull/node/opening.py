@@ -71,7 +71,7 @@ async def register(parts: Parts, session: Session, client: str) -> None:
         peer = parts.peers.get(replaced.id)
         if peer is not None:
             peer.close(protocol.REPLACED, "replaced by another connection")
-        else:
+        elif replaced.node != parts.node_id:  # one of this node's is gone already
             await parts.store.presence.kick(replaced.uid, replaced.id)
 
 

@@ -69,16 +69,15 @@ class Batch(Generic[Question, Answer]):
     async def _ask_batch(self, batch: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._answer([question for question, _ in batch])
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if future.done():
+                    continue  # whoever asked went away meanwhile
+                if isinstance(answer, PushpullError):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
         except Exception as problem:
             _fail(batch, problem)
-            return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():
-                continue  # whoever asked went away meanwhile
-            if isinstance(answer, PushpullError):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
 
 
 def _fail(batch: Sequence[tuple[Question, asyncio.Future[Answer]]], problem: Exception) -> None:

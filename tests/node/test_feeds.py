@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from pushpull.errors import StoreUnavailable
-from pushpull.model import Cid
+from pushpull.model import Cid, Head
 from pushpull.node import feeds as feeds_module
 from tests.delivery.words import ROOM
 from tests.node.fakes import Bench, turns
@@ -45,6 +45,36 @@ async def test_two_who_ask_at_once_share_one_opening(bench: Bench) -> None:
     assert one[ROOM] is two[ROOM]
     assert bench.board.subscribed == [ROOM]
     assert (await bench.feeds.open([ROOM]))[ROOM] is one[ROOM]
+
+
+async def test_those_who_ask_in_one_turn_for_different_feeds_share_one_read_of_heads(bench: Bench) -> None:
+    bench.log.put(2, OTHER)
+    read: list[list[Cid]] = []
+    heads = bench.log.heads
+
+    async def counted(cids: Sequence[Cid]) -> list[Head | None]:
+        read.append(list(cids))
+        return await heads(cids)
+
+    bench.log.heads = counted  # type: ignore[method-assign]
+    one, two = await asyncio.gather(bench.feeds.open([ROOM]), bench.feeds.open([OTHER, ROOM]))
+
+    assert (list(one), list(two)) == ([ROOM], [OTHER, ROOM])
+    assert read == [[ROOM, OTHER]]
+
+
+async def test_a_feed_whose_subscription_was_made_anew_while_it_was_opened_is_read_once_it_stands(
+    bench: Bench,
+) -> None:
+    bench.log.hold = asyncio.Event()
+    opening = asyncio.create_task(bench.feeds.open([ROOM]))
+    await turns()
+    bench.feeds.confirmed(ROOM)
+    bench.log.hold.set()
+    await opening
+    await turns()
+
+    assert bench.log.batches == [1]
 
 
 async def test_one_who_goes_away_does_not_take_the_opening_from_the_others(bench: Bench) -> None:

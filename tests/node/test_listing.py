@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
 from pushpull.delivery.frames import Hello
-from pushpull.model import ZERO_ID, Cid, Row, Uid
+from pushpull.model import ZERO_ID, Cid, ConversationSettings, Cursors, Mode, Row, Uid
+from pushpull.node.cursor_news import CursorNews
 from pushpull.node.listing import Listing
+from pushpull.node.rows import row_fragment, row_json
 from pushpull.store.values import RowRequest
 from tests.delivery.words import ROOM, log_id
 from tests.node.fakes import Bench, FakePeer, head, turns
@@ -157,3 +161,48 @@ async def test_a_feed_that_was_closed_while_its_row_was_read_is_opened_again(ben
 
     assert peer.session.places[ROOM] in (bench.feeds.get(ROOM) or closed).pushed
     assert bench.feeds.get(ROOM) is not closed
+
+
+async def test_the_users_other_devices_are_told_where_a_position_moved_the_cursor(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    conversations.go_on.set()
+    news = CursorNews(bench.peers)
+    list_of._parts.cursor_news = news
+    feed = await bench.open()
+    other = bench.attach(feed, at=3, uid=peer.session.uid)
+    other.told = Cursors(1, 0, 3, 3)
+    stranger = bench.attach(feed, at=3, uid="somebody else")
+
+    await list_of.page(None, None)
+    await news.tell_waiting()
+
+    said = [place.connection.heard("cursors") for place in (other, stranger, peer.session.places[ROOM])]
+    assert [[frame["delivered"] for frame in frames] for frames in said] == [[2], [], []]
+
+
+async def test_places_share_the_ids_of_their_feed(bench: Bench) -> None:
+    list_of, peer, conversations = held_listing(bench)
+    conversations.go_on.set()
+    feed = await bench.open()
+
+    await list_of.page(None, None)
+
+    assert peer.session.places[ROOM].cid is feed.cid
+
+
+HEAD = head(5, floor=2, count=4)
+ROW = {"cid": ROOM, "joined": 1, "delivered": 4, "read": 3, "unread": 1, "mentions": 0, "start": log_id(4)}
+
+
+@pytest.mark.parametrize(
+    "settings", [ConversationSettings(), ConversationSettings(data={"title": 'the "quoted" \n ☃', "n": [1, None]})]
+)
+def test_a_row_of_the_list_is_what_the_contract_says(settings: ConversationSettings) -> None:
+    row = Row(head=replace(HEAD, settings=settings), role="moderator", **ROW)
+    said = orjson.loads(orjson.dumps(row_fragment(row, Mode.NOTIFY, log_id(3))))
+    data = {} if settings.data is None else {"data": settings.data}
+    assert said == {
+        "cid": "room", "epoch": "1", "head": 5, "floor": 2, "start": log_id(3), "delivered": 4, "read": 3, "joined": 1,
+        "unread": 1, "count": 4, "mentions": 0, "mode": "notify", "notify": "all", "role": "moderator", **data,
+    }  # fmt: skip
+    assert row_json(row, Mode.NOTIFY) == {**said, "start": log_id(4)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pushpull.model import Role, Uid
-from pushpull.store import Store
+from pushpull.store import RowRequest, Store
 from tests.servers import RedisServer
 from tests.store.conftest import ROOM
 from tests.store.drafts import send, send_many
@@ -48,3 +50,23 @@ async def test_a_batch_of_one_conversation_is_one_script_call(real_store: Store,
 async def test_the_good_path_writes_no_pending_row(real_store: Store, redis_server: RedisServer) -> None:
     await send_many(real_store, 3)
     assert redis_server.ask("EXISTS", "pp:{c:room}:pending") == "0"
+
+
+async def test_rows_of_many_devices_cost_a_few_commands_more_than_the_rows_of_one(
+    real_store: Store, redis_server: RedisServer
+) -> None:
+    users = [Uid(f"u{i}") for i in range(20)]
+    await real_store.members.add(ROOM, [(uid, Role.MEMBER) for uid in users])
+    ids = await send_many(real_store, 2)
+
+    async def cost(asking: list[Uid]) -> int:
+        calls(redis_server)
+        wanted = [RowRequest(ROOM, ids[1])]
+        await asyncio.gather(*(real_store.conversations.rows(uid, wanted, device="d") for uid in asking))
+        return sum(calls(redis_server).values())
+
+    await cost(users[:1])
+    assert await cost(users) <= await cost(users[:1]) + 1
+    before = await cost(users)
+    await real_store.members.add(ROOM, [(Uid(f"w{i}"), Role.MEMBER) for i in range(1000)])
+    assert await cost(users) == before

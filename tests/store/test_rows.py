@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from pushpull.errors import StoreUnavailable
 from pushpull.model import Cid, LogId, Role, Row, Uid
 from pushpull.store import CursorMove, PendingRow, RowRequest, Store
 from tests.store.conftest import ALICE, BOB, CAROL, ROOM
@@ -166,3 +168,69 @@ async def test_five_hundred_rows_come_in_order(store: Store) -> None:
         await store.conversations.put(cid, {}, members=[(BOB, Role.MEMBER)])
     found = await store.conversations.rows(BOB, [RowRequest(cid) for cid in cids])
     assert [each.cid for each in found if each] == ["c0", "c1", "c2"]
+
+
+async def delivered(store: Store, uid: Uid = BOB) -> int:
+    cursors = await store.cursors.get(ROOM, uid)
+    assert cursors is not None
+    return cursors.delivered
+
+
+async def test_a_known_position_moves_the_delivered_cursor(store: Store) -> None:
+    ids = await send_many(store, 5)
+    await read_up_to(store, 2)
+    assert (await row(store, position=ids[3])).delivered == 4
+    assert await delivered(store) == 4
+    assert (await row(store, position=ids[2])).delivered == 4
+    await send(store, "redact:5", kind="redact", ref=5, quiet=True)
+    await row(store, position=ids[4])
+    assert (await delivered(store), await delivered(store, CAROL)) == (5, 0)
+
+
+async def test_a_position_that_means_nothing_here_moves_no_cursor(
+    make_store: Callable[..., Store], client: Redis
+) -> None:
+    store = make_store(retained=3)
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER), (BOB, Role.MEMBER)])
+    ids = await send_many(store, 10)
+    assert (await row(store, position=ids[3])).reset == "trimmed"
+    await lose_tail(client, ids[8])
+    assert (await row(store, position=ids[9])).reset == "diverged"
+    assert (await row(store)).reset is None
+    assert await delivered(store) == 0
+
+
+async def test_devices_that_ask_together_get_each_its_own_row(store: Store) -> None:
+    ids = await send_many(store, 4)
+    await read_up_to(store, 1)
+    await store.conversations.put(Cid("other"), {}, members=[(CAROL, Role.MEMBER)])
+    asked = [
+        (BOB, [RowRequest(ROOM, ids[2]), RowRequest(Cid("nowhere"))]),
+        (Uid("mallory"), [RowRequest(ROOM)]),
+        (CAROL, [RowRequest(Cid("other")), RowRequest(ROOM)]),
+        (BOB, [RowRequest(ROOM)]),
+    ]
+    found = await asyncio.gather(*(store.conversations.rows(uid, wanted) for uid, wanted in asked))
+
+    def short(one: Row | None) -> tuple[object, ...] | None:
+        return one and (one.cid, one.role, one.delivered, one.read, one.unread, one.start)
+
+    assert [[short(one) for one in rows] for rows in found] == [
+        [(ROOM, "moderator", 3, 1, 3, ids[2]), None],
+        [None],
+        [("other", "member", 0, 0, 0, "0-0"), (ROOM, "reader", 0, 0, 4, "0-0")],
+        [(ROOM, "moderator", 3, 1, 3, ids[2])],
+    ]
+
+
+async def test_a_conversation_that_cannot_be_read_fails_those_who_asked_for_it(store: Store, client: Redis) -> None:
+    await store.conversations.put(Cid("broken"), {}, members=[(BOB, Role.MEMBER)])
+    await client.set("pp:{c:broken}:read", "of another type")
+    bob, carol = await asyncio.gather(
+        store.conversations.rows(BOB, [RowRequest(ROOM), RowRequest(Cid("broken"))]),
+        store.conversations.rows(CAROL, [RowRequest(ROOM)]),
+        return_exceptions=True,
+    )
+    assert isinstance(bob, StoreUnavailable)
+    assert isinstance(carol, list)
+    assert carol[0] is not None

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from pushpull.errors import ConfigError, Unauthenticated
 from pushpull.settings import Algorithm, Auth
+from pushpull.web import auth
 from pushpull.web.auth import Authenticator
 
 SECRET = "the-first-secret-of-32-characters!!"
@@ -31,8 +32,8 @@ def pem(private_key: Any) -> str:
     )
 
 
-def by_secret(**auth: Any) -> Authenticator:
-    return Authenticator(Auth(jwt_secret=(SECRET,), **auth))
+def by_secret(**settings: Any) -> Authenticator:
+    return Authenticator(Auth(jwt_secret=(SECRET,), **settings))
 
 
 def signed(key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **claims: Any) -> str:
@@ -194,6 +195,28 @@ async def test_a_header_nested_without_end_is_refused() -> None:
 async def test_a_changed_payload_breaks_the_signature() -> None:
     head, _, signature = signed().split(".")
     assert "signature" in (await refusal(by_secret(), f"{head}.{part({'sub': 'bob'})}.{signature}")).message
+
+
+async def test_a_header_that_is_known_vouches_for_nothing_behind_it() -> None:
+    authenticator = by_secret()
+    good = signed()
+    await authenticator.user(good)
+    head, payload, _ = good.split(".")
+    for forged in (head, f"{head}.", f"{head}.{payload}", f"{head}.{payload}.", f"{head}.{part({'sub': 'bob'})}.AAAA"):
+        assert (await refusal(authenticator, forged)).reason == "token_invalid"
+
+
+async def test_what_headers_say_is_remembered_for_a_few_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "HEADERS_MAX", 2)
+    authenticator = by_secret()
+    parsed: list[str] = []
+    read = jwt.get_unverified_header
+    monkeypatch.setattr(jwt, "get_unverified_header", lambda token: parsed.append(token) or read(token))
+
+    for kid in "aabca":
+        await authenticator.user(signed(headers={"kid": kid}))
+
+    assert [read(token)["kid"] for token in parsed] == ["a", "b", "c", "a"]
 
 
 def test_each_api_key_opens_and_nothing_else_does() -> None:
