@@ -151,19 +151,19 @@ class Listing:
         # The feed's own objects where they are equal: a place holds on to them for as long as it lives.
         start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
         place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
-        place.told = Cursors(row.delivered, row.read, row.unread, row.head.count)
+        before = row.delivered if row.delivered_before is None else row.delivered_before
+        place.told = Cursors(before, row.read, row.unread, row.head.count)
         feed.add(place)
         return place
 
     def _begin_all(self, fresh: Sequence[tuple[Place, Feed, Row]]) -> None:
         """The device has been told of these conversations: give it what it lacks."""
-        others = len(self._parts.peers.of(self._session.uid)) > 1
         for place, feed, row in fresh:
-            named = self._positions.pop(feed.cid, None)
+            self._positions.pop(feed.cid, None)
             if row.reset is not None:
                 self._parts.hub.reset(feed, place, row.reset, row.start)
-            elif named is not None and others:
-                # Its position may have moved the user's cursor: the user's other devices are told.
+            elif place.told is not None and place.told.delivered < row.delivered:
+                # The device holds more than it was known to: its last acks were lost with its last connection.
                 now = Cursors(row.delivered, row.read, row.unread, row.head.count)
                 self._parts.cursor_news.moved(feed.cid, self._session.uid, now)
             self._parts.hub.settle(feed, place)

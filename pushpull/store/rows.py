@@ -80,13 +80,14 @@ def _hand_out(found: list[Found | PushpullError], cid: Cid, places: Sequence[tup
         mine = found[n]
         if row is None or isinstance(mine, PushpullError):
             continue
-        role, joined, delivered, read, unread, mentions, start, reset = row
+        role, joined, delivered, read, unread, mentions, start, reset, before = row
         mine[i] = Row(
             cid=cid,
             head=head,
             role=_ROLES.get(role) or role.decode(),
             joined=joined,
             delivered=delivered,
+            delivered_before=before,
             read=read,
             unread=unread,
             mentions=mentions,

@@ -77,6 +77,7 @@ class HeldConversations:
         self.go_on = asyncio.Event()
         self.asked: list[RowRequest] = []
         self.following: Cid | None = None
+        self.delivered_before: int | None = None
 
     async def listed(self, uid: Uid, *, after: Cid | None, limit: int) -> tuple[list[Cid], Cid | None]:
         return [ROOM], self.following
@@ -87,7 +88,15 @@ class HeldConversations:
         numbers = {"joined": 0, "delivered": 2, "read": 0, "unread": 3, "mentions": 0}
         state = head(3)
         return [
-            Row(cid=each.cid, head=state, role="member", start=each.position or log_id(2), **numbers) for each in wanted
+            Row(
+                cid=each.cid,
+                head=state,
+                role="member",
+                start=each.position or log_id(2),
+                delivered_before=self.delivered_before,
+                **numbers,
+            )
+            for each in wanted
         ]
 
 
@@ -163,9 +172,10 @@ async def test_a_feed_that_was_closed_while_its_row_was_read_is_opened_again(ben
     assert bench.feeds.get(ROOM) is not closed
 
 
-async def test_the_users_other_devices_are_told_where_a_position_moved_the_cursor(bench: Bench) -> None:
+async def test_the_users_devices_are_told_where_a_position_moved_the_cursor(bench: Bench) -> None:
     list_of, peer, conversations = held_listing(bench)
     conversations.go_on.set()
+    conversations.delivered_before = 1
     news = CursorNews(bench.peers)
     list_of._parts.cursor_news = news
     feed = await bench.open()
@@ -176,8 +186,8 @@ async def test_the_users_other_devices_are_told_where_a_position_moved_the_curso
     await list_of.page(None, None)
     await news.tell_waiting()
 
-    said = [place.connection.heard("cursors") for place in (other, stranger, peer.session.places[ROOM])]
-    assert [[frame["delivered"] for frame in frames] for frames in said] == [[2], [], []]
+    heard = [place.device.connection.heard("cursors") for place in (other, stranger, peer.session.places[ROOM])]
+    assert [[frame["delivered"] for frame in frames] for frames in heard] == [[2], [], [2]]
 
 
 async def test_places_share_the_ids_of_their_feed(bench: Bench) -> None:

@@ -179,9 +179,11 @@ async def delivered(store: Store, uid: Uid = BOB) -> int:
 async def test_a_known_position_moves_the_delivered_cursor(store: Store) -> None:
     ids = await send_many(store, 5)
     await read_up_to(store, 2)
-    assert (await row(store, position=ids[3])).delivered == 4
+    moved = await row(store, position=ids[3])
+    assert (moved.delivered, moved.delivered_before) == (4, 2)
     assert await delivered(store) == 4
-    assert (await row(store, position=ids[2])).delivered == 4
+    stays = await row(store, position=ids[2])
+    assert (stays.delivered, stays.delivered_before) == (4, 4)
     await send(store, "redact:5", kind="redact", ref=5, quiet=True)
     await row(store, position=ids[4])
     assert (await delivered(store), await delivered(store, CAROL)) == (5, 0)

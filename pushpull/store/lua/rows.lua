@@ -8,7 +8,7 @@
 -- ARGV   for each device 5 values: uid  device ("": none)  position (log id, "": it names none)
 --        where a device that names none begins: delivered | all | head  largest backlog (-1: any)
 -- Returns {meta's fields, members, for each device {role, joined, delivered, read, unread, mentions, start id,
---         reset ("": none)} or nil: not a member}, or nil: no such conversation
+--         reset ("": none), delivered before} or nil: not a member}, or nil: no such conversation
 local META, MEMBERS, LOG, REDACTED, ROLES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local DELIVERED, READ, QUIET, MENTIONS, PENDING = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local STRIDE = 5
@@ -90,6 +90,7 @@ local moves, moved_to = {}, {}
 local function row(at, uid, role, joined, delivered, read)
   local position, from, most = ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local start, start_id, reset
+  local before = delivered
   if position == '' then
     start, start_id, reset = unnamed_start(from, base_of(joined), delivered)
   else
@@ -105,7 +106,7 @@ local function row(at, uid, role, joined, delivered, read)
     start, start_id = meta.seq, meta.last
   end
   local unread, mentions = unread_above(math.max(read, meta.floor - 1, joined), uid)
-  return {role, joined, delivered, read, unread, mentions, start_id or id_at(start), reset}
+  return {role, joined, delivered, read, unread, mentions, start_id or id_at(start), reset, before}
 end
 
 local rows = {}
