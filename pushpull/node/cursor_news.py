@@ -1,8 +1,8 @@
 """Telling devices where their user's cursors are now.
 
-What another device of the user, a `read`, or the backend moved is told at once: a badge waits for it. What only follows
-from the device's own acks and sends it knows already; that goes out every OWN_S, the newest of each conversation, as
-an echo of every ack would double the frames of a busy group.
+A `read` that was moved, by another device, by this one, or by the backend, is told at once: a badge waits for it. What
+acks move, and what follows from a device's own sends, goes out every OWN_S, the newest of each conversation: an echo of
+every ack would double the frames of a busy group.
 
 Bounded by the places of this node: what waits is a place, not a frame.
 """
@@ -17,7 +17,7 @@ from pushpull.delivery.place import Place
 from pushpull.model import Cid, Cursors, SessionId, Uid
 from pushpull.node.peers import Peers
 
-OWN_S: Final = 5.0
+OWN_S: Final = 3.0
 SLICE: Final = 256  # written between two turns of the loop
 
 

@@ -151,8 +151,7 @@ class Listing:
         # The feed's own objects where they are equal: a place holds on to them for as long as it lives.
         start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
         place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
-        before = row.delivered if row.delivered_before is None else row.delivered_before
-        place.told = Cursors(before, row.read, row.unread, row.head.count)
+        place.told = Cursors(row.delivered, row.read, row.unread, row.head.count)
         feed.add(place)
         return place
 
@@ -162,8 +161,9 @@ class Listing:
             self._positions.pop(feed.cid, None)
             if row.reset is not None:
                 self._parts.hub.reset(feed, place, row.reset, row.start)
-            elif place.told is not None and place.told.delivered < row.delivered:
-                # The device holds more than it was known to: its last acks were lost with its last connection.
+            elif row.delivered_before is not None and row.delivered_before < row.delivered:
+                # The device holds more than it was known to: its last acks were lost with its last connection. The row
+                # said so to itself; the user's other devices hear it now.
                 now = Cursors(row.delivered, row.read, row.unread, row.head.count)
                 self._parts.cursor_news.moved(feed.cid, self._session.uid, now)
             self._parts.hub.settle(feed, place)

@@ -35,9 +35,11 @@ async def test_a_device_resumes_at_the_position_it_names(service: LocalService, 
 async def test_a_position_ahead_of_the_delivered_cursor_moves_it(service: LocalService, room: str) -> None:
     page = (await service.server.get("/v1/conversations/room/messages?after=0&limit=7")).json()
 
-    bob = await service.device("bob", positions={"room": page["upto_id"]})
+    phone = await service.device("bob", device="phone")
+    laptop = await service.device("bob", device="laptop", positions={"room": page["upto_id"]})
 
-    assert (await bob.hear("cursors"))["delivered"] == 7
+    assert laptop.rows["room"]["delivered"] == 7
+    assert (await phone.hear("cursors"))["delivered"] == 7
 
 
 async def test_a_device_that_names_nothing_begins_at_the_delivered_cursor(service: LocalService, room: str) -> None:
