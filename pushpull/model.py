@@ -3,16 +3,20 @@
 A **log id** is `"<seq>-<tag>"`, the Redis Stream entry id. The seq is dense per conversation (1, 2, 3 …); the tag
 is ms × 1024 + 10 bits of a digest of (from, cmid, body), so that two messages which ever had the same seq (a
 primary lost its tail) have different ids. Outside this module and the append script the tag is opaque.
+
+What is made once or more for each message is a msgspec struct, which costs a tenth of a frozen dataclass to make;
+`gc=False` where no value can hold itself, so that the collector need not look at them either.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NewType
 
 import msgspec
+from msgspec.structs import replace
 
 from pushpull.errors import Invalid
 
@@ -103,8 +107,7 @@ class Claims:
     expires_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message on its way into the log. Values are checked by whoever builds it (web, delivery.frames)."""
 
     cid: Cid
@@ -120,8 +123,7 @@ class Draft:
     chain: str = ""  # drafts of one chain and conversation are stored in order; after one fails those behind it fail
 
 
-@dataclass(frozen=True, slots=True)
-class Cursors:
+class Cursors(msgspec.Struct, frozen=True, gc=False):
     """One member's cursors in one conversation, after a move or a read."""
 
     delivered: int
@@ -135,27 +137,24 @@ class Cursors:
         return newer if newer.delivered >= older.delivered else replace(newer, delivered=older.delivered)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """What a sender is told: stored, at this log id; `dup` when it had been stored before."""
 
     cid: Cid
     cmid: str
     id: LogId
     dup: bool
-    moved: Cursors | None = field(default=None, compare=False)  # the sender's cursors, where this send moved them
+    moved: Cursors | None = None  # the sender's cursors, where this send moved them
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
+class Edited(msgspec.Struct, frozen=True, gc=False):
     """The edit whose body an entry now carries: the edit's own seq, and when (ms)."""
 
     seq: int
     ts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A stored message. `body` is raw JSON: the latest body where the message was edited."""
 
     id: LogId
@@ -185,8 +184,7 @@ class ConversationSettings:
     data: Any = None  # free JSON, at most 4 KiB encoded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of a log at one instant. Empty: `last_id` "0-0", `seq` 0, `floor` 1."""
 
     epoch: str

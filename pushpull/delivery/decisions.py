@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.model import Cid, Draft
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """Write these bytes."""
 
     data: bytes
@@ -36,16 +37,14 @@ class Renew:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(msgspec.Struct, frozen=True, gc=False):
     """Append, and answer `sent` or `error`."""
 
     draft: Draft
     rid: frames.Rid
 
 
-@dataclass(frozen=True, slots=True)
-class Acked:
+class Acked(msgspec.Struct, frozen=True, gc=False):
     """The window of this place moved: write the delivered cursor, send what has waited for the room."""
 
     place: Place

@@ -12,7 +12,6 @@ cost of moving the list is spread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 import orjson
@@ -21,8 +20,7 @@ from pushpull.delivery import frames
 from pushpull.model import Entry, Kind, LogId, seq_of
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, gc=False):
     """Covers (after, upto]: `items` are the encoded items in it, ascending; `upto_id` is the log id at its end."""
 
     after: int

@@ -15,8 +15,10 @@ Nothing here does I/O: a bell or a read goes in, what it changed comes out (Chan
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
@@ -30,8 +32,7 @@ CUT_MAX: Final = 8
 """Pages kept for those who ask for the same: rung together they stand at one place, latecomers at a few others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What a bell or a read did to a feed."""
 
     news: bool = False  # the tail grew

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pushpull.delivery import frames
 from pushpull.delivery.decisions import Fetch, ReadTo, Submit

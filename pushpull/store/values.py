@@ -24,8 +24,7 @@ class Verdict(StrEnum):
     DIVERGED = "diverged"  # the log holds another entry there, or ends before it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRequest:
+class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Read forward (after, …]; with an `anchor`, seq(anchor) == after, and the log's id at that seq is compared."""
 
     cid: Cid
@@ -35,8 +34,7 @@ class ReadRequest:
     max_bytes: int = 256 * 1024  # of bodies; at least one entry is read whatever its size
 
 
-@dataclass(frozen=True, slots=True)
-class LogRead:
+class LogRead(msgspec.Struct, frozen=True, gc=False):
     """One consistent look at a log: its head and entries, ascending, none below the floor."""
 
     head: Head
@@ -64,8 +62,7 @@ class RowsRequest:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CursorMove:
+class CursorMove(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Move a member's cursors forward. Each is a log id ("57-…", ignored unless the log's own) or a bare seq ("57")."""
 
     uid: Uid
@@ -163,8 +160,7 @@ class Health:
         return self.reachable and self.writable and self.noeviction
 
 
-@dataclass(frozen=True, slots=True)
-class Bell:
+class Bell(msgspec.Struct, frozen=True, gc=False):
     """A doorbell: the log now ends at `id`, before it at `prev`. `id == prev`: membership or settings changed."""
 
     cid: Cid
