@@ -1,7 +1,8 @@
 """The node's ear: one pub/sub connection, and the proof that it hears.
 
-What comes in is handed on at once, in order. A hung server raises nothing on a pub/sub connection, so the node rings
-its own bell every PROBE_S and hears it: `heard` says how long ago. Readiness follows it.
+What comes in is handed on at once and in order, what came together, together. A hung server raises nothing on a
+pub/sub connection, so the node rings its own bell every PROBE_S and hears it: `heard` says how long ago. Readiness
+follows it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ PROBE_S: Final = 2.0
 DEAF_AFTER_S: Final = 3 * PROBE_S
 FAILED_S: Final = 0.5
 TURN: Final = 128
-"""Rings handled between two turns of the loop: a flood of bells must not keep the sockets waiting."""
+"""Rings handled between two turns of the loop, at least: a flood of bells must not keep the sockets waiting."""
 
 
 class Doorbell:
-    def __init__(self, bells: Bells, background: Background, *, rung: Callable[[Ring], None]) -> None:
+    def __init__(self, bells: Bells, background: Background, *, rung: Callable[[Sequence[Ring]], None]) -> None:
         self._bells = bells
         self._background = background
         self._rung = rung
@@ -64,35 +65,35 @@ class Doorbell:
     async def _listen(self) -> None:
         handled = 0
         while True:
-            ring = await self._next()
-            if isinstance(ring, ProbeEcho):
-                if ring.token == self._probe:
-                    self._heard_at = time.monotonic()
-                    self._heard.set()
-            elif ring is not None:
-                if isinstance(ring, ControlSubscribed):
-                    # The probe's channel was asked for in the same breath: prove the new connection at once.
-                    self._background.spawn(self._probe_once(), "first probe")
-                self._hand_on(ring)
-            handled += 1
-            if handled % TURN == 0:
+            rings = await self._next()
+            self._rung([ring for ring in rings if not self._is_own(ring)])
+            handled += len(rings)
+            if handled >= TURN:
+                handled = 0
                 await asyncio.sleep(0)
 
-    async def _next(self) -> Ring | None:
+    async def _next(self) -> list[Ring]:
+        """What came in together; empty: nothing came for a while."""
         try:
-            return await self._bells.next(1.0)
+            first = await self._bells.next(1.0)
+            return [] if first is None else [first, *self._bells.ready()]
         except Exception:
             # A node that stops listening is deaf for good: whatever this was, the next ring may be fine.
             log.exception("the doorbell failed and goes on")
             await asyncio.sleep(FAILED_S)
-            return None
+            return []
 
-    def _hand_on(self, ring: Ring) -> None:
-        try:
-            self._rung(ring)
-        except Exception:
-            # One conversation's trouble must not silence the others; the audit comes to it again.
-            log.exception("a ring could not be handled")
+    def _is_own(self, ring: Ring) -> bool:
+        """Take what concerns the doorbell itself; whether that is all about it."""
+        if isinstance(ring, ControlSubscribed):
+            # The probe's channel was asked for in the same breath: prove the new connection at once.
+            self._background.spawn(self._probe_once(), "first probe")
+        elif isinstance(ring, ProbeEcho):
+            if ring.token == self._probe:
+                self._heard_at = time.monotonic()
+                self._heard.set()
+            return True
+        return False
 
     async def _probe_once(self) -> None:
         self._probe = uuid.uuid4().hex

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pushpull.delivery import frames
@@ -35,14 +35,35 @@ class Live:
 
     # ------------------------------------------------------------------------------------------------ heard
 
-    def rung(self, ring: Ring) -> None:
+    def rung(self, rings: Sequence[Ring]) -> None:
+        """Carry out what was heard together, in order; then fan out once what is new in each conversation.
+
+        So messages that were stored together (one sender's, or many senders' under load) travel in one frame.
+        """
+        news: dict[Feed, None] = {}
+        for ring in rings:
+            try:
+                self._take(ring, news)
+            except Exception:
+                # One conversation's trouble must not silence the others; the audit comes to it again.
+                log.exception("a ring could not be handled")
+        for feed in news:
+            try:
+                self._parts.hub.news(feed)
+            except Exception:
+                log.exception("news could not be fanned out")
+
+    def _take(self, ring: Ring, news: dict[Feed, None]) -> None:
         match ring:
             case Bell(cid=cid):
                 feed = self._parts.feeds.get(cid)
-                if feed is not None:
-                    self.changed(feed, feed.take_bell(ring))
-                else:
+                if feed is None:
                     self._parts.feeds.missed(cid)
+                    return
+                change = feed.take_bell(ring)
+                if change.news:
+                    news[feed] = None
+                self._carry_out(feed, change)
             case Subscribed(cid):
                 self._parts.feeds.confirmed(cid)
             case Announcement():
@@ -51,7 +72,15 @@ class Live:
                 self._parts.background.spawn(self._catch_up_on_announcements(), "announcements catch-up")
 
     def changed(self, feed: Feed, change: Change) -> None:
-        """Carry out what a bell or a read did to a feed."""
+        """Carry out what a read did to a feed, and fan out what is new."""
+        self._carry_out(feed, change)
+        if change.news:
+            self._parts.hub.news(feed)
+        if change.membership:
+            self._parts.hub.set_modes(feed)
+
+    def _carry_out(self, feed: Feed, change: Change) -> None:
+        """All that a change means beside fan-out."""
         if change.stale and not feed.doubted:  # else it is read once the doubt is over
             self._parts.reader.mark_stale(feed)
         if change.removals:
@@ -63,10 +92,6 @@ class Live:
             self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
         if change.mentions and feed.noticed:
             self._ring_mentioned(feed, change.mentions)
-        if change.news:
-            self._parts.hub.news(feed)
-        if change.membership:
-            self._parts.hub.set_modes(feed)
 
     def gone(self, feed: Feed) -> None:
         """The feed's conversation is no more."""

@@ -74,7 +74,7 @@ class Node:
         self._started_at = time.time()
         self._lag_s = 0.0
         self._measured = (time.monotonic(), time.thread_time())
-        self._doorbell = Doorbell(store.bells(), self._background, rung=lambda ring: self._live.rung(ring))
+        self._doorbell = Doorbell(store.bells(), self._background, rung=lambda rings: self._live.rung(rings))
         reader = LogReader(
             store.log,
             self.metrics,

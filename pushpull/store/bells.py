@@ -10,6 +10,9 @@ own shard. One SSUBSCRIBE names one channel, since a cluster refuses two of diff
 
 The connection is redis-py's, its PubSub is not: that one resubscribes without saying so, and costs more per message
 than all else in here.
+
+Bells that came in one read are taken from the connection together and wait in `_ahead`, at most a read's worth: to ask
+redis-py for each of them would cost a timer each, more than all that is done with it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -25,6 +29,7 @@ from redis.asyncio import Redis
 
 from pushpull.model import Cid
 from pushpull.store import codec, control
+from pushpull.store.connection import take_ready
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import Wire
 from pushpull.store.values import ControlSubscribed, ProbeEcho, Ring, Subscribed
@@ -55,6 +60,7 @@ class Bells:
         self._control = keys.control().encode()
         self._probe = b""
         self._connection: Any = None
+        self._ahead: deque[Any] = deque()  # frames that came with the last one, in order
         self._sending = asyncio.Lock()
         self._failures = 0
         self._heard_at = 0.0
@@ -120,8 +126,23 @@ class Bells:
             if heard is not None:
                 return heard
 
+    def ready(self) -> list[Ring]:
+        """What else was heard together with what `next` returned last, in order; nothing is waited for."""
+        heard = []
+        while self._ahead:
+            try:
+                ring = self._meaning(self._ahead[0])
+            except _LOST:
+                break  # `next` meets it again, and reconnects
+            self._ahead.popleft()
+            if ring is not None:
+                heard.append(ring)
+        return heard
+
     async def _hear(self, left_s: float) -> Ring | None:
         """Wait for one frame, at most `left_s`; what it means, None: nothing to anyone, or none came."""
+        if self._ahead:
+            return self._meaning(self._ahead.popleft())
         connection = self._connection or await self._connect()
         if not connection.is_connected:
             raise redis_errors.ConnectionError("closed while writing")
@@ -131,6 +152,7 @@ class Bells:
             await self._keep_alive(connection)
             return None
         self._heard_at, self._pinged = self._clock(), False
+        self._ahead.extend(take_ready(connection))
         return self._meaning(frame)
 
     def _silence_left(self) -> float:
@@ -171,12 +193,15 @@ class Bells:
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         self._leaving.clear()
+        self._ahead.clear()  # whatever it was: the next connection's confirmations say to read the logs
         if connection is not None:
             await connection.disconnect(nowait=True)
 
     def _meaning(self, frame: Any) -> Ring | None:
         """What a frame says; None: nothing to anyone. Hot path: once per message and node."""
         if not isinstance(frame, list) or len(frame) != 3:
+            if isinstance(frame, Exception):
+                raise frame  # a subscription was refused
             return None  # the answer to a ping
         what, channel, payload = frame
         if what == b"smessage":

@@ -16,7 +16,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from pushpull.errors import PushpullError
-from pushpull.store.connection import guarded, unavailable
+from pushpull.store.connection import exchange, guarded, pipelined, unavailable
 
 Arg = str | bytes | int | float
 Reply = Any
@@ -95,13 +95,13 @@ class Wire:
             return []
 
         async def attempt() -> list[Reply]:
-            replies = await self._send([call.by_sha() for call in calls])
+            replies = await exchange(self._client, [call.by_sha() for call in calls])
             for all_by_text in (False, True):
                 unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
                 if not unknown:
                     break
                 again_now = _taught([calls[i] for i in unknown], all_by_text=all_by_text)
-                for i, reply in zip(unknown, await self._send(again_now), strict=True):
+                for i, reply in zip(unknown, await exchange(self._client, again_now), strict=True):
                     replies[i] = reply
             return replies
 
@@ -125,25 +125,13 @@ class Wire:
             return []
 
         async def attempt() -> list[Reply]:
-            replies = await self._send(commands)
+            replies = await pipelined(self._client, commands)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
             return replies
 
         return await guarded(str(commands[0][0]), attempt, again=again)
-
-    async def _send(self, commands: Sequence[tuple[Arg, ...]]) -> list[Reply]:
-        """Replies in order, errors that Redis answered among them; raises when the connection is lost."""
-        if len(commands) == 1:
-            try:
-                return [await self._client.execute_command(*commands[0])]
-            except redis_errors.ResponseError as error:
-                return [error]
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return list(await pipeline.execute(raise_on_error=False))
 
 
 def _taught(calls: Sequence[Call], *, all_by_text: bool) -> list[tuple[Arg, ...]]:

@@ -326,21 +326,15 @@ class Bench:
         return place
 
     def ring(self, entries: Sequence[Entry], feed: Feed) -> None:
-        """The bells of these entries, which are in the log already."""
+        """The bells of these entries, which are in the log already, one after the other."""
         for each in entries:
-            state = self.log.head(feed.cid)
-            known = {at.seq: at.id for at in self.log.entries[feed.cid]}
-            prev = known.get(each.seq - 1, ZERO_ID if each.seq == 1 else LogId(""))
-            self.live.rung(
-                bell(
-                    each,
-                    prev=prev,
-                    cid=feed.cid,
-                    floor=state.floor,
-                    mver=state.mver,
-                    epoch=state.epoch,
-                )
-            )
+            self.live.rung([self.bell_of(each, feed)])
+
+    def bell_of(self, each: Entry, feed: Feed) -> Bell:
+        state = self.log.head(feed.cid)
+        known = {at.seq: at.id for at in self.log.entries[feed.cid]}
+        prev = known.get(each.seq - 1, ZERO_ID if each.seq == 1 else LogId(""))
+        return bell(each, prev=prev, cid=feed.cid, floor=state.floor, mver=state.mver, epoch=state.epoch)
 
     def say(self, feed: Feed, count: int = 1, **changes: Any) -> list[Entry]:
         """Store `count` messages and ring their bells."""

@@ -16,10 +16,11 @@ from tests.node.fakes import Bench, FakePeer, bell, turns
 
 Make = Callable[..., Bench]
 ALICE, BOB = Uid("alice"), Uid("bob")
+OTHER = Cid("other")
 
 
 def announce(bench: Bench, kind: str, *users: str, cid: Cid | None = ROOM, **fields: object) -> None:
-    bench.live.rung(Announcement(kind=kind, cid=cid, users=tuple(map(Uid, users)), **fields))  # type: ignore[arg-type]
+    bench.live.rung([Announcement(kind=kind, cid=cid, users=tuple(map(Uid, users)), **fields)])  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------------------------------------- bells
@@ -33,6 +34,50 @@ async def test_a_bell_that_fits_is_delivered_without_a_read(bench: Bench) -> Non
     await turns()
 
     assert (bench.said[0].ranges(), bench.log.batches) == ([(0, 1)], [])
+
+
+async def test_bells_that_came_together_travel_in_one_frame(bench: Bench) -> None:
+    bench.log.put(0, OTHER)
+    feed, other = await bench.open(), await bench.open(OTHER)
+    bench.attach(feed)
+    bench.attach(other)
+    new, elsewhere = bench.log.put(3), bench.log.put(1, OTHER)
+
+    first, *rest = [bench.bell_of(each, feed) for each in new]
+    bench.live.rung([first, bench.bell_of(elsewhere[0], other), *rest])
+    await turns()
+
+    assert [said.ranges() for said in bench.said] == [[(0, 3)], [(0, 1)]]
+    assert bench.log.batches == []
+
+
+async def test_a_bell_that_does_not_fit_among_those_that_came_together_costs_a_read_and_nothing_else(
+    bench: Bench,
+) -> None:
+    feed = await bench.open()
+    bench.attach(feed)
+    new = bench.log.put(4)
+
+    bench.live.rung([bench.bell_of(new[n], feed) for n in (0, 1, 3)])
+    assert bench.said[0].ranges() == [(0, 2)]
+    await turns()
+
+    assert bench.said[0].ranges() == [(0, 2), (2, 4)]
+
+
+async def test_a_ring_that_fails_does_not_silence_those_that_came_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.log.put(0, OTHER)
+    feed, other = await bench.open(), await bench.open(OTHER)
+    bench.attach(other)
+    monkeypatch.setattr(feed, "take_bell", lambda bell: 1 / 0)
+    failing, fine = bench.log.put(1), bench.log.put(1, OTHER)
+
+    bench.live.rung([bench.bell_of(failing[0], feed), bench.bell_of(fine[0], other)])
+
+    assert bench.said[0].ranges() == [(0, 1)]
+    assert [record.message for record in caplog.records] == ["a ring could not be handled"]
 
 
 async def test_a_bell_after_a_lost_one_is_answered_with_a_read_and_nothing_is_missed(bench: Bench) -> None:
@@ -51,7 +96,7 @@ async def test_a_message_too_large_for_its_bell_is_read(bench: Bench) -> None:
     bench.attach(feed)
     bench.log.put(1)
 
-    bench.live.rung(bell(entry(1), prev=log_id(0), entry=None))
+    bench.live.rung([bell(entry(1), prev=log_id(0), entry=None)])
     await turns()
 
     assert bench.said[0].ranges() == [(0, 1)]
@@ -62,14 +107,14 @@ async def test_a_subscription_made_anew_reads_what_was_missed(bench: Bench) -> N
     bench.attach(feed)
     bench.log.put(2)
 
-    bench.live.rung(Subscribed(ROOM))
+    bench.live.rung([Subscribed(ROOM)])
     await turns()
 
     assert bench.said[0].ranges() == [(0, 2)]
 
 
 async def test_a_bell_of_a_conversation_nobody_here_needs_is_passed_over(bench: Bench) -> None:
-    bench.live.rung(bell(entry(1), prev=log_id(0)))
+    bench.live.rung([bell(entry(1), prev=log_id(0))])
     await turns()
 
     assert bench.log.batches == []
@@ -204,7 +249,7 @@ async def test_changed_settings_are_told_to_everyone_there(bench: Bench) -> None
     bench.attach(feed)
     bench.log.meta[ROOM] = {"mver": 2, "settings": ConversationSettings(data={"title": "new"})}
 
-    bench.live.rung(bell(entry(1), prev=log_id(1), id=feed.tail.head_id, mver=2, entry=None))
+    bench.live.rung([bell(entry(1), prev=log_id(1), id=feed.tail.head_id, mver=2, entry=None)])
     await turns()
 
     assert bench.said[0].heard() == [{"type": "conversation", "cid": "room", "change": "updated"}]
@@ -280,7 +325,7 @@ async def test_a_revocation_that_was_announced_while_the_control_channel_was_cut
     alice, bob = bench.peer("alice"), bench.peer("bob")
     bench.revoked[ALICE] = 500
 
-    bench.live.rung(ControlSubscribed())
+    bench.live.rung([ControlSubscribed()])
     await turns()
 
     assert (alice.revoked, bob.revoked) == ([500], [])
@@ -301,7 +346,7 @@ async def test_after_the_control_channel_was_cut_every_list_is_checked(bench: Be
     peers = [bench.peer(uid) for uid in ("alice", "alice", "bob")]
     peers[1].problem = StoreUnavailable("redis is away")
 
-    bench.live.rung(ControlSubscribed())
+    bench.live.rung([ControlSubscribed()])
     await turns()
 
     assert [peer.list_checks for peer in peers] == [1, 1, 1]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from redis import exceptions as redis_errors
 
 from pushpull import settings
 from pushpull.model import Cid, Role, SessionId, Uid
@@ -52,6 +53,34 @@ async def test_a_large_message_does_not_ride_on_the_bell(store: Store, bells: Be
     log_id = await send(store, "m1", body=b'"' + b"x" * 600 + b'"')
     bell = await a_bell(bells)
     assert (bell.id, bell.entry) == (log_id, None)
+
+
+async def test_what_was_heard_together_is_ready_together_and_in_order(real_store: Store) -> None:
+    bells = real_store.bells()
+    await bells.start("n1")
+    await bells.subscribe([ROOM])
+    await heard(bells, 2)
+    ids = await send_many(real_store, 4)
+
+    together = [await bells.next(5), *bells.ready()]
+
+    assert [ring.id for ring in together if isinstance(ring, Bell)] == ids
+    assert await bells.next(0.05) is None
+    await bells.aclose()
+
+
+async def test_trouble_among_what_was_heard_together_is_met_after_what_came_before_it(
+    real_store: Store,
+) -> None:
+    bells = real_store.bells()
+    await bells.start("n1")
+    await heard(bells, 1)
+    probe = [b"smessage", b"pp:probe:n1", b"token"]
+    bells._ahead.extend([probe, redis_errors.ResponseError("refused"), probe])
+
+    assert bells.ready() == [ProbeEcho("token")]
+    assert await bells.next(5) == ControlSubscribed()  # heard on a new connection
+    await bells.aclose()
 
 
 async def test_a_duplicate_does_not_ring(store: Store, bells: Bells) -> None:
