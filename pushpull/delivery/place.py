@@ -28,6 +28,10 @@ class Connection(Protocol):
         A connection that is closed takes it and forgets it, as `write` does: its places are about to go.
         """
 
+    def write_soon(self, data: bytes) -> None:
+        """As write, after what was written before and ahead of what is written after; but not before this turn of the
+        loop ends, where nothing else is written: frames that come in groups (answers to sends) then go out as one."""
+
     def stalled_s(self, now: float) -> float:
         """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""
 

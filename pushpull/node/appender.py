@@ -4,6 +4,9 @@ One batch is in flight. What arrives meanwhile waits and is the next batch, so t
 lone send waits for nobody. Order: a batch is handed over in the order taken, and after a draft fails, those of its
 chain that wait behind it fail too (the store sees to it inside a batch).
 
+The senders of a batch are answered while Redis works on the next, ANSWERED_AT_ONCE at a time; only where one of them
+failed, which decides what may go next, they are answered before. This is the hot path of a send.
+
 Bounded: `limits.waiting_sends` and WAITING_BYTES of bodies; one more is refused with StoreUnavailable, at once.
 """
 
@@ -14,6 +17,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError, StoreUnavailable
@@ -26,7 +30,17 @@ BATCH_MESSAGES: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024  # of bodies: what one pipeline may hold in memory twice
 WAITING_BYTES: Final = 64 * 1024 * 1024  # of bodies: `waiting_sends` of the largest would be ten times as much
 
+ANSWERED_AT_ONCE: Final = 64
+"""Answers between two turns of the loop, so that the next batch is on its way before the last of this one is told."""
+
 Outcome = Sent | PushpullError
+Answer = Callable[[Outcome], None]
+"""Told once what became of a draft. It must not wait and should not raise."""
+
+_Waiting = tuple[Draft, Answer, float]
+"""A draft, whom to tell, and since when (s) it waits."""
+
+_Told = tuple[Draft, Answer, float, Outcome]
 
 
 class AppendLog(Protocol):
@@ -49,22 +63,26 @@ class Appender:
         self._log = log
         self._metrics = metrics
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[Draft, asyncio.Future[Outcome], float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
+
+    def take(self, draft: Draft, answer: Answer) -> None:
+        """Append `draft` with what waits already, and tell `answer` what became of it; at once where too much waits."""
+        if len(self._waiting) >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:
+            self._metrics.refusals.labels(StoreUnavailable.code).inc()
+            problem = f"{len(self._waiting)} sends are waiting for the log already: nothing was stored"
+            answer(StoreUnavailable(problem, retry_after_ms=1000))
+            return
+        self._waiting.append((draft, answer, time.monotonic()))
+        self._waiting_bytes += len(draft.body)
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain_waiting(), name="appender")
 
     def submit(self, draft: Draft) -> asyncio.Future[Outcome]:
         """Take a draft; the future's result is Sent or the error (it is never raised, so it may be dropped)."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if len(self._waiting) >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:
-            self._metrics.refusals.labels(StoreUnavailable.code).inc()
-            problem = f"{len(self._waiting)} sends are waiting for the log already: nothing was stored"
-            future.set_result(StoreUnavailable(problem, retry_after_ms=1000))
-            return future
-        self._waiting.append((draft, future, time.monotonic()))
-        self._waiting_bytes += len(draft.body)
-        if self._task is None:
-            self._task = asyncio.create_task(self._drain_waiting(), name="appender")
+        self.take(draft, partial(_resolve, future))
         return future
 
     async def append(self, draft: Draft) -> Sent:
@@ -80,15 +98,21 @@ class Appender:
             await asyncio.wait([self._task])
 
     async def _drain_waiting(self) -> None:
+        told: list[_Told] = []  # whom the batch before has still to answer
         try:
             while self._waiting:
                 batch = self._take_batch()
-                outcomes = await self._append([draft for draft, _, _ in batch])
-                self._settle(batch, outcomes)
+                outcomes = await self._append([draft for draft, _, _ in batch], meanwhile=told)
+                told = [(*row, outcome) for row, outcome in zip(batch, outcomes, strict=True)]
+                failed = {(draft.chain, draft.cid) for draft, _, _, outcome in told if not isinstance(outcome, Sent)}
+                if failed or not self._waiting:
+                    self._tell(told)
+                    told = []
+                    self._fail_behind(failed)
         finally:
             self._task = None
 
-    def _take_batch(self) -> list[tuple[Draft, asyncio.Future[Outcome], float]]:
+    def _take_batch(self) -> list[_Waiting]:
         batch = [self._waiting.popleft()]
         size = len(batch[0][0].body)
         while self._waiting and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
@@ -98,7 +122,17 @@ class Appender:
         self._metrics.waiting_sends.set(len(self._waiting))
         return batch
 
-    async def _append(self, drafts: list[Draft]) -> Sequence[Outcome]:
+    async def _append(self, drafts: list[Draft], *, meanwhile: list[_Told]) -> Sequence[Outcome]:
+        """Store the drafts, and answer `meanwhile` while that is under way."""
+        if not meanwhile:
+            return await self._store(drafts)
+        storing = asyncio.create_task(self._store(drafts), name="append")
+        for first in range(0, len(meanwhile), ANSWERED_AT_ONCE):
+            await asyncio.sleep(0)
+            self._tell(meanwhile[first : first + ANSWERED_AT_ONCE])
+        return await storing
+
+    async def _store(self, drafts: list[Draft]) -> Sequence[Outcome]:
         try:
             return await self._log.append(drafts)
         except PushpullError as problem:
@@ -107,31 +141,33 @@ class Appender:
             log.exception("a batch of %s appends failed", len(drafts))
             return [StoreUnavailable("the append failed, what was stored is not known")] * len(drafts)
 
-    def _settle(self, batch: list[tuple[Draft, asyncio.Future[Outcome], float]], outcomes: Sequence[Outcome]) -> None:
+    def _tell(self, told: Sequence[_Told]) -> None:
         now = time.monotonic()
-        failed: set[tuple[str, str]] = set()
         moved: dict[tuple[Cid, Uid], tuple[Cursors, SessionId]] = {}
-        for (draft, future, since), outcome in zip(batch, outcomes, strict=True):
+        for draft, answer, since, outcome in told:
             self._count(outcome)
             self._metrics.append_seconds.observe(now - since)
-            if draft.chain and isinstance(outcome, PushpullError):
-                failed.add((draft.chain, draft.cid))
-            elif isinstance(outcome, Sent) and outcome.moved is not None and draft.sender is not None:
+            if isinstance(outcome, Sent) and outcome.moved is not None and draft.sender is not None:
                 moved[draft.cid, draft.sender] = outcome.moved, SessionId(draft.chain)
-            if not future.done():
-                future.set_result(outcome)
+            try:
+                answer(outcome)
+            except Exception:
+                log.exception("a sender could not be answered")
         for (cid, uid), (cursors, by) in moved.items():
             self._moved(cid, uid, cursors, by)
-        if failed:
-            self._fail_behind(failed)
 
-    def _fail_behind(self, failed: set[tuple[str, str]]) -> None:
-        kept: deque[tuple[Draft, asyncio.Future[Outcome], float]] = deque()
-        for draft, future, since in self._waiting:
+    def _fail_behind(self, failed: set[tuple[str, Cid]]) -> None:
+        """Fail what waits behind a draft of the same chain and conversation that failed; a draft may have no chain."""
+        failed = {behind for behind in failed if behind[0]}
+        if not failed:
+            return
+        kept: deque[_Waiting] = deque()
+        for row in self._waiting:
+            draft, answer, _ = row
             if (draft.chain, draft.cid) not in failed:
-                kept.append((draft, future, since))
-            elif not future.done():
-                future.set_result(StoreUnavailable("a send before it failed: retry in order, with the same cmids"))
+                kept.append(row)
+            else:
+                answer(StoreUnavailable("a send before it failed: retry in order, with the same cmids"))
         self._waiting = kept
         self._waiting_bytes = sum(len(draft.body) for draft, _, _ in kept)
 
@@ -142,3 +178,8 @@ class Appender:
             self._metrics.duplicates.inc()
         else:
             self._metrics.appends.inc()
+
+
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)

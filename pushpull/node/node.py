@@ -184,7 +184,8 @@ class Node:
 
     async def send_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Append several; one outcome each, in order."""
-        return list(await asyncio.gather(*(self.parts.appender.submit(draft) for draft in drafts)))
+        taken = [self.parts.appender.submit(draft) for draft in drafts]
+        return [await future for future in taken]
 
     async def page(
         self, cid: Cid, *, after: int | None, before: int | None, limit: int, reader: Uid | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -11,8 +11,8 @@ from pushpull.delivery.decisions import Fetch, ReadTo, Submit
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
 from pushpull.delivery.tail import Page
-from pushpull.errors import Invalid, NotAMember, PushpullError, RateLimited, StoreUnavailable
-from pushpull.model import Cid, Mode, seq_of
+from pushpull.errors import Invalid, NotAMember, RateLimited, StoreUnavailable
+from pushpull.model import Cid, Mode, Sent, seq_of
 from pushpull.node import history
 from pushpull.node.appender import Outcome
 from pushpull.node.feed import Feed
@@ -29,18 +29,17 @@ class Requests:
 
     def submit(self, decision: Submit) -> None:
         """Append, and answer when it is known what became of it."""
-        draft = decision.draft
+        self._parts.appender.take(decision.draft, partial(self._answer_send, decision))
 
-        def answer(done: asyncio.Future[Outcome]) -> None:
-            if done.cancelled() or self._session.phase is not Phase.OPEN:
-                return
-            outcome = done.result()
-            if isinstance(outcome, PushpullError):
-                self._write(frames.error(outcome, rid=decision.rid, cid=draft.cid, cmid=draft.cmid))
-            else:
-                self._write(frames.sent(outcome, decision.rid))
-
-        self._parts.appender.submit(draft).add_done_callback(answer)
+    def _answer_send(self, decision: Submit, outcome: Outcome) -> None:
+        if self._session.phase is not Phase.OPEN:
+            return
+        if isinstance(outcome, Sent):
+            frame = frames.sent(outcome, decision.rid)
+        else:
+            draft = decision.draft
+            frame = frames.error(outcome, rid=decision.rid, cid=draft.cid, cmid=draft.cmid)
+        self._session.connection.write_soon(frame)
 
     def acked(self, place: Place) -> None:
         """The device acknowledged: move the user's delivered cursor, give what waited for the room."""

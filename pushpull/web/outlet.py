@@ -3,6 +3,9 @@
 A frame that is shared goes out as it stands, header and all, with one `write` to the socket: nothing is built per
 receiver. That is in order only while the transport holds nothing back, and the transport says when it does
 (pause_writing, at the first byte that waits). From then on until all has left, bytes go through the transport.
+
+What is to be written soon is gathered for the rest of this turn of the loop; whatever is written meanwhile takes it
+along, in order. So a device's answers cost one call of the system, not one each.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ class Outlet(WSListener):
         "_handed_bytes",
         "_left_bytes",
         "_limit",
+        "_soon",
         "_transport",
         "_waiting",
         "spoke",
@@ -75,6 +79,7 @@ class Outlet(WSListener):
         self._waiting: Callable[[], int] = _nothing_waits  # bytes in the transport's buffer
         self._descriptor = -1
         self._free = False  # open, and nothing waits: the socket may be written to past the transport
+        self._soon: list[bytes] | None = None  # to go out together; as much as is answered in a turn of the loop
         self._closed = False
         self._handed_bytes = 0  # since something waits
         self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
@@ -102,6 +107,10 @@ class Outlet(WSListener):
     def write(self, data: bytes) -> None:
         if self._closed or self._transport is None:
             return
+        if self._soon is not None:
+            self._soon.append(data)
+            self._write_group()
+            return
         if not self._free:
             if self._waiting() > self._limit:
                 self.abort()
@@ -113,6 +122,27 @@ class Outlet(WSListener):
             self._transport.send_reuse_external_bytearray(TEXT, buffer, FRAME_HEADER_BYTES)
         else:
             self._transport.send(TEXT, data)
+        self.spoke = True
+
+    def write_soon(self, data: bytes) -> None:
+        if self._soon is not None:
+            self._soon.append(data)
+        elif not self._closed:
+            self._soon, self._free = [data], False  # not free: nothing may overtake it
+            asyncio.get_running_loop().call_soon(self._write_group)
+
+    def _write_group(self) -> None:
+        group, self._soon = self._soon, None
+        if group is None or self._closed or self._transport is None:
+            return
+        waiting = self._waiting()
+        if waiting > self._limit:
+            self.abort()
+            return
+        frames = b"".join([framed(data) for data in group])
+        self._free = not waiting and self._descriptor >= 0
+        self._handed_bytes += len(frames)
+        self._transport.underlying_transport.write(frames)
         self.spoke = True
 
     def offer(self, data: bytes, most: int) -> bool:
@@ -149,6 +179,7 @@ class Outlet(WSListener):
         return now - self._full_since
 
     def close(self, code: int, reason: str) -> None:
+        self._write_group()
         if self._closed or self._transport is None:
             return
         self._closed, self._free = True, False
@@ -170,7 +201,7 @@ class Outlet(WSListener):
 
     def resume_writing(self) -> None:
         """Nothing waits any more."""
-        self._free = not self._closed and self._descriptor >= 0
+        self._free = not self._closed and self._descriptor >= 0 and self._soon is None
 
 
 def _nothing_waits() -> int:

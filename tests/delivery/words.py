@@ -38,6 +38,9 @@ class Connection:
         self.write(data)
         return True
 
+    def write_soon(self, data: bytes) -> None:
+        self.write(data)
+
     def stalled_s(self, now: float) -> float:
         return self.stalled
 

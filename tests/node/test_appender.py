@@ -82,6 +82,42 @@ async def test_what_arrives_while_a_batch_is_in_flight_is_the_next_batch_in_orde
     assert [outcome.cmid for outcome in outcomes if isinstance(outcome, Sent)] == ["a", "b", "c", "d"]
 
 
+async def test_those_of_a_batch_are_answered_while_the_next_is_under_way(
+    appender: Appender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender_module, "BATCH_MESSAGES", 1)
+    first, second = appender.submit(draft("a")), appender.submit(draft("b"))
+    first.add_done_callback(lambda done: under_way.append([*log.batches]))
+    under_way: list[list[list[str]]] = []
+
+    await asyncio.gather(first, second)
+
+    assert under_way == [[["a"], ["b"]]]
+
+
+async def test_where_one_failed_the_senders_are_answered_before_the_next_batch_goes(
+    appender: Appender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender_module, "BATCH_MESSAGES", 1)
+    log.answer = lambda draft: CmidConflict("x") if draft.cmid == "a" else Sent(ROOM, "", LogId("1-1"), False)
+    told: list[tuple[str, int]] = []
+    for cmid, chain in (("a", "s1"), ("b", "s1"), ("c", "s2")):
+        appender.take(draft(cmid, chain=chain), lambda outcome, cmid=cmid: told.append((cmid, len(log.batches))))  # type: ignore[misc]
+    await appender.finish()
+
+    assert told == [("a", 1), ("b", 1), ("c", 2)]
+    assert log.batches == [["a"], ["c"]]
+
+
+async def test_an_answer_that_cannot_be_told_does_not_stop_the_others(
+    appender: Appender, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    appender.take(draft("a"), lambda outcome: 1 / 0)  # type: ignore[arg-type,return-value]
+    assert isinstance(await appender.submit(draft("b")), Sent)
+
+    assert [record.message for record in caplog.records] == ["a sender could not be answered"]
+
+
 async def test_one_more_than_may_wait_is_refused_at_once(appender: Appender, log: Log, metrics: Metrics) -> None:
     log.hold.clear()
     waiting = [appender.submit(draft(cmid)) for cmid in ("a", "b", "c")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket as stdlib_socket
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ class Socket:
     def __init__(self) -> None:
         self.waiting = 0
         self.cut = False
+        self.calls: list[bytes] = []  # what each write was given
         self.underlying_transport = self
         self.listener: Listener | None = None
         self.request = SimpleNamespace(headers={"authorization": "Bearer of.a.token"})
@@ -39,6 +41,7 @@ class Socket:
         self.write(bytes(4) + data)
 
     def write(self, data: bytes) -> None:
+        self.calls.append(data)
         paused, self.waiting = self.waiting > 0, self.waiting + len(data)
         if not paused and self.listener is not None:
             self.listener.pause_writing()
@@ -47,6 +50,9 @@ class Socket:
         self.waiting -= size
         if not self.waiting and self.listener is not None:
             self.listener.resume_writing()
+
+    def send_close(self, code: int, reason: bytes) -> None:
+        self.calls.append(b"close")
 
     def disconnect(self, graceful: bool) -> None:
         self.cut = True
@@ -186,3 +192,75 @@ def test_nothing_goes_to_a_descriptor_that_may_be_anothers(opened: tuple[Listene
 
     with pytest.raises(BlockingIOError):
         socket.far.recv(1)
+
+
+async def test_what_is_written_soon_goes_out_together_when_the_turn_of_the_loop_ends(
+    listener: Listener, socket: Socket
+) -> None:
+    listener.write_soon(b"one")
+    listener.write_soon(b"x" * 200)
+    assert (socket.calls, listener.spoke) == ([], False)
+    await asyncio.sleep(0)
+
+    assert (socket.calls, listener.spoke) == ([framed(b"one") + framed(b"x" * 200)], True)
+    await asyncio.sleep(0)
+    assert len(socket.calls) == 1
+
+
+async def test_what_is_written_after_takes_along_what_was_to_be_written_soon(
+    opened: tuple[Listener, Open],
+) -> None:
+    listener, socket = opened
+    listener.write_soon(b"one")
+    listener.write(b"two")
+    assert socket.calls == [framed(b"one") + framed(b"two")]
+    socket.leaves(socket.waiting)
+
+    listener.write_soon(b"three")
+    assert listener.offer(b"four", 0)
+    assert socket.calls[1:] == [framed(b"three") + framed(b"four")]
+    socket.leaves(socket.waiting)
+
+    listener.write_soon(b"five")
+    listener.close(4408, "")
+    await asyncio.sleep(0)
+    assert socket.calls[2:] == [framed(b"five"), b"close"]
+
+
+async def test_nothing_overtakes_what_is_to_be_written_soon_when_the_transport_is_free_again(
+    opened: tuple[Listener, Open],
+) -> None:
+    listener, socket = opened
+    listener.write_soon(b"one")
+    listener.write(b"two")
+    listener.write_soon(b"three")
+    socket.leaves(socket.waiting)
+
+    assert listener.offer(b"four", 0)
+
+    assert socket.calls == [framed(b"one") + framed(b"two"), framed(b"three") + framed(b"four")]
+    socket.leaves(socket.waiting)
+    await asyncio.sleep(0)
+    assert listener.offer(b"past the transport", 0)
+    assert socket.far.recv(100) == framed(b"past the transport")
+
+
+async def test_nothing_that_was_to_be_written_soon_goes_out_after_the_end(listener: Listener, socket: Socket) -> None:
+    listener.write_soon(b"one")
+    listener.abort()
+    listener.write_soon(b"two")
+    await asyncio.sleep(0)
+
+    assert (socket.calls, socket.cut) == ([], True)
+
+
+async def test_one_that_reads_nothing_is_cut_off_by_what_is_written_soon_too(
+    listener: Listener, socket: Socket
+) -> None:
+    for _ in range(50):
+        listener.write_soon(b"x" * 200)
+        listener.write_soon(b"x" * 200)
+        await asyncio.sleep(0)
+
+    assert socket.cut
+    assert socket.waiting <= 4 * 1024 + 408
