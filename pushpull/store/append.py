@@ -26,25 +26,10 @@ def append_call(
     keys: Keys, cid: Cid, drafts: Sequence[Draft], *, bucket: int, window_ms: int, retained: int, inline_max_bytes: int
 ) -> Call:
     """One call for all `drafts`, which are all of conversation `cid`, in order."""
-    names = [
-        keys.meta(cid),
-        keys.log(cid),
-        keys.members(cid),
-        keys.roles(cid),
-        keys.delivered(cid),
-        keys.read(cid),
-        keys.quiet(cid),
-        keys.mentions(cid),
-        keys.redacted(cid),
-        keys.edits(cid),
-        keys.cmids(cid, bucket),
-        keys.cmids(cid, bucket - 1),
-        keys.bell(cid),
-    ]
     args: list[Arg] = [window_ms, bucket, retained, len(drafts)]
     for draft in drafts:
         args.extend(_item(draft, inline_max_bytes))
-    return Call(APPEND, names, args)
+    return Call(APPEND, keys.appended(cid, bucket), args)
 
 
 def _item(draft: Draft, inline_max_bytes: int) -> Iterable[Arg]:

@@ -13,6 +13,8 @@ from pushpull.model import Cid, Uid
 
 _TAG_BREAKERS = frozenset("{}*?[]\\ \r\n")
 
+_APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "mentions", "redacted", "edits")
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -56,6 +58,11 @@ class Keys:
 
     def edits(self, cid: Cid) -> str:
         return self._conversation(cid, "edits")
+
+    def appended(self, cid: Cid, bucket: int) -> list[str]:
+        """What an append may touch, in the order its script names it. Built in one go: it was half of making a call."""
+        start = f"{self.prefix}{{c:{cid}}}:"
+        return [start + part for part in (*_APPENDED, f"cmid:{bucket}", f"cmid:{bucket - 1}", "bell")]
 
     def pending(self, cid: Cid) -> str:
         return self._conversation(cid, "pending")
