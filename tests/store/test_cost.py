@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from pushpull.model import Role, Uid
+from pushpull.errors import NotAMember
+from pushpull.model import Cursors, Role, Sent, Uid
 from pushpull.store import RowRequest, Store
 from tests.servers import RedisServer
-from tests.store.conftest import ROOM
-from tests.store.drafts import send, send_many
+from tests.store.conftest import ALICE, BOB, ROOM
+from tests.store.drafts import draft, send, send_many
 
 
 def calls(server: RedisServer) -> dict[str, int]:
@@ -70,3 +71,29 @@ async def test_rows_of_many_devices_cost_a_few_commands_more_than_the_rows_of_on
     before = await cost(users)
     await real_store.members.add(ROOM, [(Uid(f"w{i}"), Role.MEMBER) for i in range(1000)])
     assert await cost(users) == before
+
+
+async def test_a_batch_asks_once_what_no_message_of_it_can_change(real_store: Store, redis_server: RedisServer) -> None:
+    calls(redis_server)
+    await send_many(real_store, 100)
+    found = calls(redis_server)
+    # The sender's membership, role and delivered cursor, and whether the idempotency bucket expires.
+    assert (found["zscore"], found["hget"], found["hlen"], found["pexpire"]) == (2, 1 + 2 * 100, 1, 1)
+
+
+async def test_what_a_batch_asked_once_is_as_if_it_had_asked_each_time(store: Store) -> None:
+    await send_many(store, 3)
+    await store.members.remove(ROOM, [ALICE])
+    await store.members.add(ROOM, [(ALICE, Role.MEMBER)])
+    refused, *taken = await store.log.append(
+        [draft("a", sender=Uid("mallory")), draft("b"), draft("c", sender=BOB), draft("d"), draft("e", sender=BOB)]
+    )
+    assert isinstance(refused, NotAMember)
+    # Alice joined at the head, so her first is the next she lacks; later ones have one of bob's before them.
+    assert [sent.moved for sent in taken if isinstance(sent, Sent)] == [
+        Cursors(4, 4, 0, 4),
+        Cursors(0, 5, 0, 5),
+        Cursors(4, 6, 0, 6),
+        Cursors(0, 7, 0, 7),
+    ]
+    assert [await store.cursors.get(ROOM, uid) for uid in (ALICE, BOB)] == [Cursors(4, 6, 1, 7), Cursors(0, 7, 0, 7)]

@@ -36,6 +36,18 @@ if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
   return {'bucket', math.floor(ms / WINDOW_MS)}
 end
 
+-- A sender as it is while this script runs, asked for once: {member (its score, or false), role, delivered}.
+local senders = {}
+local function sender_of(uid)
+  local known = senders[uid]
+  if not known then
+    known = {member = redis.call('ZSCORE', MEMBERS, uid)}
+    if known.member then known.role = redis.call('HGET', ROLES, uid) end
+    senders[uid] = known
+  end
+  return known
+end
+
 -- The ids of what was sent under this cmid, if anything: {"dup", id}, a conflict, or nil.
 local function stored_before(item)
   local found = redis.call('HGET', CMIDS, item.field) or redis.call('HGET', CMIDS_BEFORE, item.field)
@@ -85,8 +97,9 @@ local function check(item)
   if not epoch then return refuse('no_such_conversation') end
   local role
   if item.own then
-    if not redis.call('ZSCORE', MEMBERS, item.sender) then return refuse('not_a_member') end
-    role = redis.call('HGET', ROLES, item.sender)
+    local sender = sender_of(item.sender)
+    if not sender.member then return refuse('not_a_member') end
+    role = sender.role
     if role == 'reader' then return refuse('not_allowed', 'reader') end
   end
   local known = stored_before(item)
@@ -111,12 +124,15 @@ end
 
 -- A sender has read what it sends; it has been delivered only if nothing before it is still missing.
 -- Returns its delivered cursor after that.
-local function move_senders_cursors(item, was)
-  redis.call('ZADD', READ, 'XX', 'GT', exact(seq), item.sender)
-  local delivered = tonumber(redis.call('ZSCORE', DELIVERED, item.sender) or '0')
-  if delivered ~= was then return delivered end
-  redis.call('ZADD', DELIVERED, 'XX', 'GT', exact(seq), item.sender)
-  return seq
+local function move_senders_cursors(item, was, at)
+  redis.call('ZADD', READ, 'XX', 'GT', at, item.sender)
+  local sender = sender_of(item.sender)
+  if not sender.delivered then sender.delivered = tonumber(redis.call('ZSCORE', DELIVERED, item.sender) or '0') end
+  if sender.delivered == was then
+    redis.call('ZADD', DELIVERED, 'XX', 'GT', at, item.sender)
+    sender.delivered = seq
+  end
+  return sender.delivered
 end
 
 local function fold_edit(item)
@@ -146,9 +162,12 @@ local function trim()
   redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(floor))
 end
 
+local expires = false -- whether the bucket is known to
 local function remember_cmid(item)
   redis.call('HSET', CMIDS, item.field, last .. ' ' .. item.digest)
+  if expires then return end
   if redis.call('HLEN', CMIDS) == 1 then redis.call('PEXPIRE', CMIDS, exact(2 * WINDOW_MS)) end
+  expires = true
 end
 
 local function write(item)
@@ -158,18 +177,17 @@ local function write(item)
   seq, last = seq + 1, id
   if not item.quiet then count = count + 1 end
   if RETAINED > 0 then floor = math.max(floor, seq - RETAINED + 1) end
-  redis.call('HSET', META, 'seq', exact(seq), 'last', last, 'floor', exact(floor), 'count', exact(count))
+  local at, low, total = exact(seq), exact(floor), exact(count)
+  redis.call('HSET', META, 'seq', at, 'last', last, 'floor', low, 'count', total)
   remember_cmid(item)
-  if item.quiet then redis.call('ZADD', QUIET, exact(seq), exact(seq)) end
-  if item.mention_index ~= '' then
-    redis.call('ZADD', MENTIONS, exact(seq), exact(seq) .. ' ' .. item.mention_index)
-  end
-  local delivered = item.own and not item.quiet and move_senders_cursors(item, was)
+  if item.quiet then redis.call('ZADD', QUIET, at, at) end
+  if item.mention_index ~= '' then redis.call('ZADD', MENTIONS, at, at .. ' ' .. item.mention_index) end
+  local delivered = item.own and not item.quiet and move_senders_cursors(item, was, at)
   if item.kind == 'edit' then fold_edit(item) end
   if item.kind == 'redact' then redact(item) end
   if floor > 1 and seq % TRIM_EVERY == 0 then trim() end
-  ring(BELL, id, prev, epoch, mver, exact(floor), exact(count), item.blob)
-  if delivered then return {'ok', id, exact(delivered), exact(count)} end
+  ring(BELL, id, prev, epoch, mver, low, total, item.blob)
+  if delivered then return {'ok', id, exact(delivered), total} end
   return {'ok', id}
 end
 
