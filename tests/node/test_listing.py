@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from pushpull.delivery.frames import Hello
 from pushpull.model import ZERO_ID, Cid, ConversationSettings, Cursors, Mode, Row, Uid
