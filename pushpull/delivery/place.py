@@ -68,6 +68,7 @@ class Place:
         "oldest",
         "pulling",
         "told",
+        "told_in",
         "window",
     )
 
@@ -84,6 +85,7 @@ class Place:
         self.fetching = False  # a batch of its backlog is being read
         self.pulling = False  # a forward pull of the device's own is being answered
         self.told: Cursors | None = None  # the user's cursors as this device knows them
+        self.told_in = 0  # which turn of telling that was (node.cursor_news)
         self.notified = 0  # the head it was last told of
         self.noted = False  # it has a row in the conversation's pending table
 

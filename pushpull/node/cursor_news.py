@@ -1,8 +1,8 @@
 """Telling devices where their user's cursors are now.
 
 A `read` that was moved, by another device, by this one, or by the backend, is told at once: a badge waits for it. What
-acks move, and what follows from a device's own sends, goes out every OWN_S, the newest of each conversation: an echo of
-every ack would double the frames of a busy group.
+acks move, and what follows from a device's own sends, is told once in OWN_S and conversation, the newest of it: an echo
+of every ack would double the frames of a busy group.
 
 Bounded by the places of this node: what waits is a place, not a frame.
 """
@@ -25,6 +25,7 @@ class CursorNews:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
         self._waiting: dict[Place, None] = {}
+        self._turn = 1  # a new one every OWN_S
 
     def moved(self, cid: Cid, uid: Uid, after: Cursors, by: SessionId | None = None) -> None:
         """The cursors of `uid` are at `after`; `by`: the session whose send moved them."""
@@ -33,17 +34,23 @@ class CursorNews:
             news = place.news_of(after)
             if news is None:
                 continue
-            if before is not None and (news.read == before.read or place.device.session == by):
+            own = before is not None and (news.read == before.read or place.device.session == by)
+            if own and place.told_in == self._turn:
                 self._waiting[place] = None
             else:
                 self._waiting.pop(place, None)
-                place.connection.write(frames.cursors(cid, news))
+                self._tell(place, news)
+
+    def _tell(self, place: Place, news: Cursors) -> None:
+        place.told_in = self._turn
+        place.connection.write(frames.cursors(place.cid, news))
 
     async def tell_waiting(self) -> None:
         """Tell what has waited. Call every OWN_S."""
         waiting, self._waiting = self._waiting, {}
+        self._turn += 1
         for number, place in enumerate(waiting):
             if place.attached and place.told is not None:
-                place.connection.write(frames.cursors(place.cid, place.told))
+                self._tell(place, place.told)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
