@@ -1,7 +1,8 @@
 """Questions that come together travel together: one round trip for a crowd, no wait for whoever comes alone.
 
 When 10,000 devices come back at once each asks Redis the same few things of itself. Asked one by one, most of the
-time goes into the round trip; so while one batch is under way, whatever is asked next gathers for the batch after it.
+time goes into the round trip; so while two batches are under way, whatever is asked next gathers for the one after
+them. Two, so that Redis works on one while this process makes something of the other.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ Answer = TypeVar("Answer")
 AT_ONCE: Final = 32
 """Questions in one batch: those who wait for it go on in one turn of the loop, some 10 ms of work at a connect."""
 
+UNDER_WAY: Final = 2
+BESIDE: Final = 8
+"""So many must wait before a batch goes out beside another: fewer travel better with those to come."""
+
 
 class Batch(Generic[Question, Answer]):
-    """One kind of question, asked in batches one after the other.
+    """One kind of question, asked in batches, in no particular order.
 
     Bounded by those who wait: each has one question here at a time.
     """
@@ -38,20 +43,20 @@ class Batch(Generic[Question, Answer]):
         self._answer = answer
         self._most = most
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, question: Question) -> asyncio.Future[Answer]:
         """The answer to come. It raises what `answer` raised, or returned for this question."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._ask_all(), name="batch")
+        if not self._tasks or (len(self._tasks) < UNDER_WAY and len(self._waiting) >= BESIDE):
+            self._tasks.add(asyncio.create_task(self._ask_all(), name="batch"))
         return future
 
     def stop(self) -> None:
         """End what is under way; those who wait are told StoreUnavailable."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def _ask_all(self) -> None:
         batch: list[tuple[Question, asyncio.Future[Answer]]] = []
@@ -64,7 +69,7 @@ class Batch(Generic[Question, Answer]):
             self._waiting = []
             raise
         finally:
-            self._task = None
+            self._tasks.discard(asyncio.current_task())
 
     async def _ask_batch(self, batch: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from pushpull.errors import PushpullError, StoreUnavailable
-from pushpull.store.batch import Batch
+from pushpull.store.batch import BESIDE, UNDER_WAY, Batch
 
 
 class Oracle:
@@ -56,6 +56,34 @@ async def test_a_crowd_goes_in_batches_of_a_size() -> None:
     batch = Batch(oracle, most=2)
     assert await asyncio.gather(*(batch.ask(n) for n in range(1, 6))) == [10, 20, 30, 40, 50]
     assert [len(each) for each in oracle.asked] == [2, 2, 1]
+
+
+async def test_a_crowd_does_not_wait_for_the_batch_before_it() -> None:
+    oracle = Oracle()
+    batch = Batch(oracle)
+    oracle.hold.clear()
+    asked = [batch.ask(1)]
+    await asyncio.sleep(0)
+    asked += [batch.ask(n) for n in range(2, BESIDE + 2)]
+    await asyncio.sleep(0)
+    assert [len(each) for each in oracle.asked] == [1, BESIDE]
+
+    asked += [batch.ask(n) for n in range(100, 100 + BESIDE)]
+    await asyncio.sleep(0)
+    assert len(oracle.asked) == UNDER_WAY
+
+    oracle.hold.set()
+    assert (await asyncio.gather(*asked))[-1] == 1000 + 10 * (BESIDE - 1)
+
+
+async def test_who_asks_as_the_last_answer_comes_is_answered_too() -> None:
+    oracle = Oracle()
+    batch = Batch(oracle)
+    first = batch.ask(1)
+    again = asyncio.get_running_loop().create_future()
+    first.add_done_callback(lambda done: again.set_result(batch.ask(2)))
+
+    assert await (await again) == 20
 
 
 async def test_a_refused_question_fails_alone() -> None:
