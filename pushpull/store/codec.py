@@ -40,6 +40,8 @@ _decode = msgspec.json.Decoder().decode
 _Blob = tuple[str | None, str, str, bool, tuple[str, ...], int | None, msgspec.Raw]
 _decode_blob = msgspec.json.Decoder(_Blob).decode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
+_PREFIX: Final = SETTING_PREFIX.encode()
+_NO_SETTINGS: Final = ConversationSettings()
 _SETTINGS: Final = frozenset(field.name for field in dataclasses.fields(ConversationSettings))
 
 
@@ -141,9 +143,10 @@ def head(flat: Sequence[bytes], members: int) -> Head:
 
 def _settings(fields: Mapping[bytes, bytes]) -> ConversationSettings:
     start = len(SETTING_PREFIX)
-    found = {
-        field[start:].decode(): value for field, value in fields.items() if field.startswith(SETTING_PREFIX.encode())
-    }
+    named = [field for field in fields if field[:start] == _PREFIX]
+    if not named:
+        return _NO_SETTINGS  # as nearly all: one object for all of them
+    found = {field[start:].decode(): fields[field] for field in named}
     return ConversationSettings(**{name: _decode(value) for name, value in found.items() if name in _SETTINGS})
 
 

@@ -14,6 +14,7 @@ from pushpull.model import Cid, Uid
 _TAG_BREAKERS = frozenset("{}*?[]\\ \r\n")
 
 _APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "mentions", "redacted", "edits")
+_OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Keys:
         """What an append may touch, in the order its script names it. Built in one go: it was half of making a call."""
         start = f"{self.prefix}{{c:{cid}}}:"
         return [start + part for part in (*_APPENDED, f"cmid:{bucket}", f"cmid:{bucket - 1}", "bell")]
+
+    def of_row(self, cid: Cid) -> list[str]:
+        """What the script of rows looks at, in its order."""
+        start = f"{self.prefix}{{c:{cid}}}:"
+        return [start + part for part in _OF_ROW]
 
     def pending(self, cid: Cid) -> str:
         return self._conversation(cid, "pending")

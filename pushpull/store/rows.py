@@ -39,17 +39,12 @@ class Rows:
         """What each request asks for, in one pipeline; an error where Redis refused one of its conversations."""
         found: list[Found | PushpullError] = [[None] * len(request.wanted) for request in requests]
         asked = _by_conversation(requests)
-        calls = [Call(ROWS, self._keys_of(cid), each.args) for cid, each in asked.items()]
+        calls = [Call(ROWS, self._keys.of_row(cid), each.args) for cid, each in asked.items()]
         # May run twice: cursors only move forward, and what was noted is dropped once.
         replies = await self._wire.run_many(calls, again=True)
         for (cid, each), reply in zip(asked.items(), replies, strict=True):
             _hand_out(found, cid, each.places, reply)
         return found
-
-    def _keys_of(self, cid: Cid) -> list[str]:
-        keys = self._keys
-        names = (keys.meta, keys.members, keys.log, keys.redacted, keys.roles, keys.delivered, keys.read, keys.quiet)
-        return [*(name(cid) for name in names), keys.mentions(cid), keys.pending(cid)]
 
 
 def _by_conversation(requests: Sequence[RowsRequest]) -> dict[Cid, _Asked]:
