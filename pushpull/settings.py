@@ -64,6 +64,7 @@ class Server(_Section, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     token_in_query: bool = False
     websocket: WebSocketPath = "direct"
+    deflate_min_bytes: CountOrNone = KIB  # 0: never
 
 
 class Redis(_Section, frozen=True, kw_only=True):

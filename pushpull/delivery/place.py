@@ -25,12 +25,17 @@ class Connection(Protocol):
     def offer(self, data: bytes, most: int) -> bool:
         """Send one text frame unless more than `most` bytes wait to leave; whether it was taken. The hot path's write.
 
+        What it is given many are given: the same object, made ready for the wire once.
+
         A connection that is closed takes it and forgets it, as `write` does: its places are about to go.
         """
 
     def write_soon(self, data: bytes) -> None:
         """As write, after what was written before and ahead of what is written after; but not before this turn of the
         loop ends, where nothing else is written: frames that come in groups (answers to sends) then go out as one."""
+
+    def share(self, data: bytes) -> None:
+        """Send one text frame, as `write` does, that others are sent too: the same object."""
 
     def stalled_s(self, now: float) -> float:
         """For how long (s) bytes have waited with none of them leaving; 0 when nothing waits."""

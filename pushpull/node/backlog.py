@@ -123,7 +123,7 @@ class Backlog:
             self.settle(feed, place)
 
     def _hand(self, feed: Feed, place: Place, page: Page, frame: bytes) -> None:
-        place.connection.write(frame)
+        place.connection.share(frame)
         self._windows.hand(place, page, time.monotonic())
         self._metrics.deliveries.inc(len(page.items))
         if page.upto >= feed.tail.head:

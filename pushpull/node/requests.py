@@ -132,7 +132,10 @@ class Requests:
         """Write a page that was pulled; `frame` None: it has none yet. `stands`: where the device is."""
         self._parts.hub.trimmed(feed, place, stands=stands)
         self._parts.metrics.pulls.inc()
-        self._write(frame if frame is not None else feed.frame(page))
+        if frame is not None:
+            self._session.connection.share(frame)
+        else:
+            self._write(feed.frame(page))
         self._parts.hub.pulled(feed, place, page)
 
     async def _fetch_backward(self, decision: Fetch) -> None:

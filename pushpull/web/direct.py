@@ -33,13 +33,15 @@ from pushpull.delivery.session import (
     BAD_FRAME,
     DRAINING,
     FRAME_TOO_LARGE,
+    HELLO_BYTES,
     HELLO_BYTES_AUTHENTICATED,
     NOT_AUTHENTICATED,
     OVERLOADED,
 )
-from pushpull.errors import PushpullError, Unauthenticated
+from pushpull.errors import BadRequest, PushpullError, TooLarge, Unauthenticated
 from pushpull.model import Claims
 from pushpull.node.peer import Peer
+from pushpull.web.deflate import Framers, agreed, inflated
 from pushpull.web.gate import Gate, speaks_ours
 from pushpull.web.outlet import Framer, Outlet
 
@@ -58,7 +60,7 @@ log = logging.getLogger(__name__)
 class Listener(Outlet):
     """One connection: what goes out (Outlet), and what picows says has come in."""
 
-    __slots__ = ("_checking", "_early", "_gate", "_gone", "_parts", "_parts_bytes", "_peer", "_token")
+    __slots__ = ("_checking", "_deflated", "_early", "_gate", "_gone", "_parts", "_parts_bytes", "_peer", "_token")
 
     def __init__(self, gate: Gate, framer: Framer, request: WSUpgradeRequest, gone: Callable[[], None]) -> None:
         super().__init__(framer, gate.node.settings.limits.buffer_bytes)
@@ -69,6 +71,7 @@ class Listener(Outlet):
         self._early: list[bytes] = []
         self._parts: list[bytes] = []  # of a fragmented message
         self._parts_bytes = 0
+        self._deflated = False  # whether that message is compressed
         self._checking: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------------------------------------------ picows
@@ -85,8 +88,10 @@ class Listener(Outlet):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin and not self._parts:
+        if kind == WSMsgType.TEXT and frame.fin and not frame.rsv1 and not self._parts:
             self._received(frame.get_payload_as_bytes())
+        elif frame.rsv1 and not (kind == WSMsgType.TEXT and self._framer.deflates):
+            self.close(BAD_FRAME, "RSV1 without an agreement, or where it may not be")
         elif kind == WSMsgType.CLOSE:
             self._said_goodbye(transport, frame)
         elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
@@ -140,9 +145,14 @@ class Listener(Outlet):
             self.close(BAD_FRAME, f"over {EARLY_MAX} frames, or too large ones, before the token was checked")
 
     def _received_part(self, frame: WSFrame) -> None:
-        """Fragments are rare: whoever sends one JSON object of a few hundred bytes has no use for them."""
+        """A compressed message, or a piece of one. Fragments are rare: nobody needs them for one JSON object."""
         if self._closed:
             return
+        if (frame.msg_type == WSMsgType.CONTINUATION) != bool(self._parts):
+            self.close(BAD_FRAME, "a fragment of no message, or a message amid the fragments of another")
+            return
+        if not self._parts:
+            self._deflated = bool(frame.rsv1)
         part = frame.get_payload_as_bytes()
         self._parts.append(part)
         self._parts_bytes += len(part)
@@ -151,7 +161,21 @@ class Listener(Outlet):
         elif len(self._parts) > PARTS_MAX:
             self.close(BAD_FRAME, f"a message in over {PARTS_MAX} fragments")
         elif frame.fin:
-            text, self._parts, self._parts_bytes = b"".join(self._parts), [], 0
+            message, self._parts, self._parts_bytes = b"".join(self._parts), [], 0
+            if self._deflated:
+                self._received_deflated(message)
+            else:
+                self._received(message)
+
+    def _received_deflated(self, payload: bytes) -> None:
+        hello_bytes = HELLO_BYTES if self._token is None else HELLO_BYTES_AUTHENTICATED
+        try:
+            text = inflated(payload, max(hello_bytes, self._gate.node.settings.limits.frame_bytes))
+        except TooLarge as problem:
+            self.close(FRAME_TOO_LARGE, problem.message)
+        except BadRequest as problem:
+            self.close(BAD_FRAME, problem.message)
+        else:
             self._received(text)
 
     def _pong(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -171,9 +195,9 @@ class Listener(Outlet):
 class DirectProtocol(asyncio.Protocol):
     """What uvicorn makes of its `ws=` hook, for one connection."""
 
-    def __init__(self, gate: Gate, framer: Framer, path: str, server_state: Any) -> None:
+    def __init__(self, gate: Gate, framers: Framers, path: str, server_state: Any) -> None:
         self._gate = gate
-        self._framer = framer
+        self._framers = framers
         self._path = path
         self._connections = server_state.connections
         self._listener: Listener | None = None
@@ -245,9 +269,14 @@ class DirectProtocol(asyncio.Protocol):
             return _refusal(404, b"no WebSocket here")
         if not self._gate.allows_origin(request.headers):
             return _refusal(403, b"this origin may not connect")
-        ours = speaks_ours(request.headers.get("sec-websocket-protocol", ""))
-        chosen = {"Sec-WebSocket-Protocol": SUBPROTOCOL} if ours else {}
-        self._listener = Listener(self._gate, self._framer, request, self._forget)
+        framer, chosen = self._framers.plain, {}
+        if speaks_ours(request.headers.get("sec-websocket-protocol", "")):
+            chosen["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+        if self._framers.deflating is not None:
+            extensions = agreed(request.headers.getall("sec-websocket-extensions", ()))
+            if extensions is not None:
+                framer, chosen["Sec-WebSocket-Extensions"] = self._framers.deflating, extensions
+        self._listener = Listener(self._gate, framer, request, self._forget)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), self._listener)
 
     def _forget(self) -> None:

@@ -30,26 +30,33 @@ COPIED_BYTES: Final = 8192
 FRAME_HEADER_BYTES: Final = 14  # what picows wants before a frame in a buffer of ours
 
 
-def framed(data: bytes) -> bytes:
-    """One whole text frame of a server (RFC 6455, 5.2): no mask, so it is the same for everybody."""
+def framed(data: bytes, first: int = FIN_TEXT) -> bytes:
+    """One whole frame of a server (RFC 6455, 5.2), `first` its first byte: no mask, so it is the same for everybody."""
     size = len(data)
     if size < SHORT:
-        return bytes((FIN_TEXT, size)) + data
+        return bytes((first, size)) + data
     if size < LONG:
-        return bytes((FIN_TEXT, 126)) + size.to_bytes(2, "big") + data
-    return bytes((FIN_TEXT, 127)) + size.to_bytes(8, "big") + data
+        return bytes((first, 126)) + size.to_bytes(2, "big") + data
+    return bytes((first, 127)) + size.to_bytes(8, "big") + data
 
 
 class Framer:
-    """The frame that was shared last, as it goes to the sockets; one for all connections of a node."""
+    """The frame that was shared last, as it goes to the sockets; one for all connections of a node that take it so.
+
+    `frame` is what `data` looks like on the wire. For any other data, `take` says it.
+    """
 
     __slots__ = ("data", "frame")
+
+    deflates = False
+    """Whether those who take its frames can inflate, and may send compressed messages themselves."""
 
     def __init__(self) -> None:
         self.data = b""
         self.frame = b""
 
     def take(self, data: bytes) -> bytes:
+        """`data` as it goes to the next receiver."""
         self.data, self.frame = data, framed(data)
         return self.frame
 
@@ -108,8 +115,7 @@ class Outlet(WSListener):
         if self._closed or self._transport is None:
             return
         if self._soon is not None:
-            self._soon.append(data)
-            self._write_group()
+            self._write_group(framed(data))
             return
         if not self._free:
             if self._waiting() > self._limit:
@@ -131,7 +137,8 @@ class Outlet(WSListener):
             self._soon, self._free = [data], False  # not free: nothing may overtake it
             asyncio.get_running_loop().call_soon(self._write_group)
 
-    def _write_group(self) -> None:
+    def _write_group(self, last: bytes = b"") -> None:
+        """Write what is gathered, and `last`, a frame as it goes out."""
         group, self._soon = self._soon, None
         if group is None or self._closed or self._transport is None:
             return
@@ -139,7 +146,7 @@ class Outlet(WSListener):
         if waiting > self._limit:
             self.abort()
             return
-        frames = b"".join([framed(data) for data in group])
+        frames = b"".join([*map(framed, group), last])
         self._free = not waiting and self._descriptor >= 0
         self._handed_bytes += len(frames)
         self._transport.underlying_transport.write(frames)
@@ -163,8 +170,21 @@ class Outlet(WSListener):
     def _offer_transport(self, data: bytes, most: int) -> bool:
         if self._waiting() > most:
             return False
-        self.write(data)
+        if self._closed or self._transport is None:
+            return True
+        framer = self._framer
+        frame = framer.frame if framer.data is data else framer.take(data)
+        if self._soon is not None:
+            self._write_group(frame)
+            return True
+        self._handed_bytes += len(frame)
+        self._transport.underlying_transport.write(frame)
+        self.spoke = True
         return True
+
+    def share(self, data: bytes) -> None:
+        if not self.offer(data, self._limit):
+            self.abort()
 
     def stalled_s(self, now: float) -> float:
         """Asked once a second: that is how closely a stall is timed."""

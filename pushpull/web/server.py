@@ -20,9 +20,9 @@ from pushpull.settings import Settings
 from pushpull.store.store import Store
 from pushpull.web.app import WEBSOCKET_PATH, create_app
 from pushpull.web.auth import Authenticator
+from pushpull.web.deflate import Framers
 from pushpull.web.direct import DirectProtocol
 from pushpull.web.gate import Gate
-from pushpull.web.outlet import Framer
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         port=settings.server.port,
         ws=_direct(app) if settings.server.websocket == "direct" else "websockets-sansio",
         ws_max_size=HELLO_BYTES_AUTHENTICATED + settings.limits.frame_bytes,
-        # Chat frames are small: deflate costs 300 KB a connection and saves little.
+        # The path by ASGI has none: it would cost 300 KB a connection. (The direct path: web.deflate.)
         ws_per_message_deflate=False,
         # The session's own pings; two heartbeats would be one too many.
         ws_ping_interval=None,
@@ -121,10 +121,10 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
 def _direct(app: Starlette) -> Any:
     """What uvicorn calls for each upgrade, in place of a protocol class."""
     gate: Gate = app.state.gate
-    framer = Framer()
+    framers = Framers(gate.node.settings.server.deflate_min_bytes)
 
     def protocol(config: uvicorn.Config, server_state: object, app_state: object) -> DirectProtocol:
-        return DirectProtocol(gate, framer, WEBSOCKET_PATH, server_state)
+        return DirectProtocol(gate, framers, WEBSOCKET_PATH, server_state)
 
     return protocol
 

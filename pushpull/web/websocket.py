@@ -58,6 +58,9 @@ class AsgiConnection:
     def write_soon(self, data: bytes) -> None:
         self.write(data)  # what waits goes out in a task of its own anyway
 
+    def share(self, data: bytes) -> None:
+        self.write(data)
+
     def stalled_s(self, now: float) -> float:
         return now - self._moved_at if self.buffered else 0.0
 

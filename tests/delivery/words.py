@@ -41,6 +41,9 @@ class Connection:
     def write_soon(self, data: bytes) -> None:
         self.write(data)
 
+    def share(self, data: bytes) -> None:
+        self.write(data)
+
     def stalled_s(self, now: float) -> float:
         return self.stalled
 

@@ -56,15 +56,15 @@ class Service:
     def anybody(self, **headers: str) -> httpx2.AsyncClient:
         return self._client(headers)
 
-    async def wire(self, path: str = "", **headers: str) -> Wire:
+    async def wire(self, path: str = "", *, deflate: bool = False, **headers: str) -> Wire:
         """An upgraded connection on which nothing was said."""
-        wire = await Wire.open(self.socket_url + path, **headers)
+        wire = await Wire.open(self.socket_url + path, deflate=deflate, **headers)
         self._closing.push_async_callback(wire.leave)
         return wire
 
-    async def device(self, uid: str, device: str = "phone", **hello: Any) -> Wire:
+    async def device(self, uid: str, device: str = "phone", *, deflate: bool = False, **hello: Any) -> Wire:
         """An open session: `welcome` and the first page of the list are heard (`pages`: more of them)."""
-        wire = await self.wire()
+        wire = await self.wire(deflate=deflate)
         await wire.greet(token=token_of(uid), device=device, **hello)
         return wire
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions import Extension
 from websockets.typing import Subprotocol
 
 HEAR_S = 5.0
@@ -27,13 +28,16 @@ class Wire:
         self.rows: dict[str, Frame] = {}  # cid -> the row of its last `sync` or `conversation`
 
     @classmethod
-    async def open(cls, url: str, **headers: str) -> Self:
-        """Upgrade, and nothing else. `url` is that of the WebSocket; underscores in header names are dashes."""
+    async def open(cls, url: str, *, deflate: bool = False, **headers: str) -> Self:
+        """Upgrade, and nothing else. `url` is that of the WebSocket; underscores in header names are dashes.
+
+        `deflate`: offer permessage-deflate; then all it says is compressed.
+        """
         socket = await connect(
             url,
             subprotocols=[Subprotocol("pushpull.v1")],
             additional_headers={name.replace("_", "-"): value for name, value in headers.items()},
-            compression=None,
+            compression="deflate" if deflate else None,
             ping_interval=None,
             max_size=None,
             max_queue=None,  # a test that looks away must not look like a slow device
@@ -51,6 +55,11 @@ class Wire:
             await self.say("sync", after=page["next"])
             page = await self.hear("sync")
         return welcome
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """What the service agreed to."""
+        return list(self._socket.protocol.extensions)
 
     async def say(self, kind: str, /, **fields: Any) -> None:
         """Send one frame of this type."""

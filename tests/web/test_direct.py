@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pushpull.settings import Limits, Settings
+from pushpull.web.deflate import PLAIN_MAX, DeflatingFramer
 from pushpull.web.direct import Listener
 from pushpull.web.outlet import Framer, framed
 
@@ -71,14 +72,14 @@ class Open(Socket):
         return self.near if name == "socket" else None
 
 
-def listening(socket: Socket, *, buffer_bytes: int = 1024) -> Listener:
+def listening(socket: Socket, *, buffer_bytes: int = 1024, framer: Framer | None = None) -> Listener:
     node = SimpleNamespace(
         settings=Settings(limits=Limits(buffer_bytes=buffer_bytes)),
         connect=lambda *_, **__: SimpleNamespace(lost=lambda: None),
     )
     gate: Any = SimpleNamespace(node=node, token=lambda headers, query: None, authenticate=None)
     request: Any = SimpleNamespace(headers={}, path=b"/v1/ws")
-    listener = Listener(gate, Framer(), request, lambda: None)
+    listener = Listener(gate, framer or Framer(), request, lambda: None)
     transport: Any = socket
     socket.listener = listener
     listener.on_ws_connected(transport)
@@ -183,6 +184,32 @@ def test_what_the_socket_does_not_take_goes_to_the_transport_and_what_follows_st
     assert socket.far.recv(100) == b"\x81\x03now"
 
 
+@pytest.mark.parametrize("kind", [Socket, Open])
+def test_whoever_can_inflate_is_given_less_also_where_it_goes_through_the_transport(kind: type[Socket]) -> None:
+    framer, page = DeflatingFramer(1024), b"All of it has been said before. " * 100
+    sockets = [kind() for _ in range(PLAIN_MAX + 1)]
+    for socket in sockets:
+        listening(socket, framer=framer).share(page)
+
+    if isinstance(sockets[-1], Open):
+        assert sockets[-1].far.recv(1 << 20) == framer.frame
+    else:
+        assert [socket.waiting for socket in sockets] == [len(framed(page))] * PLAIN_MAX + [len(framer.frame)]
+    for socket in sockets:
+        if isinstance(socket, Open):
+            socket.near.close()
+            socket.far.close()
+
+
+def test_shared_answers_that_nobody_reads_are_bounded_as_any_others(listener: Listener, socket: Socket) -> None:
+    answer = b"x" * 200
+    for _ in range(50):
+        listener.share(answer)
+
+    assert socket.cut
+    assert socket.waiting <= 4 * 1024 + len(framed(answer))
+
+
 def test_nothing_goes_to_a_descriptor_that_may_be_anothers(opened: tuple[Listener, Open]) -> None:
     listener, socket = opened
     transport: Any = socket
@@ -225,6 +252,20 @@ async def test_what_is_written_after_takes_along_what_was_to_be_written_soon(
     listener.close(4408, "")
     await asyncio.sleep(0)
     assert socket.calls[2:] == [framed(b"five"), b"close"]
+
+
+async def test_a_compressed_page_takes_along_what_was_to_be_written_soon(opened: tuple[Listener, Open]) -> None:
+    listener, socket = opened
+    framer, page = DeflatingFramer(1024), b"All of it has been said before. " * 100
+    listener._framer = framer
+    for _ in range(PLAIN_MAX):
+        framer.take(page)
+
+    listener.write_soon(b"one")
+    listener.share(page)
+
+    assert socket.calls == [framed(b"one") + framer.frame]
+    assert framer.data is page
 
 
 async def test_nothing_overtakes_what_is_to_be_written_soon_when_the_transport_is_free_again(
