@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 from pushpull.client import frames
 from pushpull.client.addresses import is_loopback
 from pushpull.client.closed import LinkClosed
+from pushpull.client.inflating import InflatingFactory
 from pushpull.client.pace import Pace
 from pushpull.errors import BadRequest, Invalid
 
@@ -41,7 +42,8 @@ class Link:
                 url,
                 subprotocols=[SUBPROTOCOL],
                 additional_headers={"Authorization": f"Bearer {token}"},
-                compression=None,  # small frames; the service shares its bytes between receivers
+                compression=None,  # the library's: it would compress what we say, too
+                extensions=[InflatingFactory()],
                 ping_interval=None,  # the contract has its own ping
                 max_size=frames.MAX_FRAME_BYTES,
                 open_timeout=OPEN_S,

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pushpull import client
+from pushpull.client.inflating import Inflating
 from pushpull.web.deflate import PLAIN_MAX, deflated, inflated
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
@@ -150,6 +152,26 @@ async def test_a_real_client_that_compresses_all_it_says_is_understood(service: 
         await alice.say("send", cid="tea", cmid=f"m{n}", body=BODY)
         await alice.hear("sent", cmid=f"m{n}")
     assert bodies(await bob.collect("tea", 3)) == [BODY] * 3
+
+
+async def test_the_python_client_gets_its_share_compressed(
+    service: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bool] = []
+    decode = Inflating.decode
+
+    def spy(self: Inflating, frame: Any, **options: Any) -> Any:
+        heard.append(frame.rsv1)
+        return decode(self, frame, **options)
+
+    monkeypatch.setattr(Inflating, "decode", spy)
+    await crowd(service)
+    await service.join("tea", "zoe")
+    async with client.connect(service.url, token=token_of("zoe")) as zoe:
+        await service.post("tea", "m1", BODY, sender="u0")
+        message = await anext(zoe.messages())
+    assert message.body == BODY
+    assert any(heard)
 
 
 async def test_without_an_offer_nothing_is_agreed(connected: Connect) -> None:
