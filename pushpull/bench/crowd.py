@@ -45,6 +45,7 @@ class Crowd:
         self.acks = acks
         self.pulls = pulls
         self.pull_limit = pull_limit
+        self.deflates = False  # who dials now offers permessage-deflate
         self.heads_only = False  # pages are only counted: what is in them does not matter
         self.live = 0
         self.lost = 0

@@ -68,7 +68,7 @@ class Device(asyncio.Protocol):
         """Connect and ask for the upgrade; it is `live` in the crowd later. Raises OSError."""
         self._reset()
         self._dialled = now_ticks()
-        self._request = wire.upgrade(host, port)
+        self._request = wire.upgrade(host, port, deflate=self.crowd.deflates)
         await asyncio.get_running_loop().create_connection(lambda: self, host, port)
 
     def hang_up(self) -> None:
@@ -164,7 +164,9 @@ class Device(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------ frames in
 
     def _take(self, opcode: int, payload: bytes, chunk: bytes) -> None:
-        if opcode != wire.TEXT:
+        if opcode == wire.DEFLATED:
+            payload = wire.inflated(payload)
+        elif opcode != wire.TEXT:
             self._take_close(opcode, payload)
             return
         kind = payload[wire.KIND]

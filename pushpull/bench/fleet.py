@@ -92,8 +92,8 @@ class Fleet:
     async def hang_up(self) -> None:
         await self._all("hang_up")
 
-    async def behave(self, acks: Acks, *, pulls: bool, heads_only: bool = False) -> None:
-        await self._all("behave", acks=acks, pulls=pulls, heads_only=heads_only)
+    async def behave(self, acks: Acks, *, pulls: bool, heads_only: bool = False, deflates: bool = False) -> None:
+        await self._all("behave", acks=acks, pulls=pulls, heads_only=heads_only, deflates=deflates)
 
     # ------------------------------------------------------------------------------------------------ sends
 

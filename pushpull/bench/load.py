@@ -55,9 +55,13 @@ class Load:
         self._devices: list[Device] = []
         self._host, self._port = "", 0
 
-    async def behave(self, acks: Acks, pulls: bool, heads_only: bool = False) -> None:
-        """From now on: when devices acknowledge, whether they come for news, whether pages are only counted."""
-        self._crowd.acks, self._crowd.pulls, self._crowd.heads_only = acks, pulls, heads_only
+    async def behave(self, acks: Acks, pulls: bool, heads_only: bool = False, deflates: bool = False) -> None:
+        """From now on: when devices acknowledge, whether they come for news, whether pages are only counted.
+
+        `deflates`: whether those who connect offer to have pages compressed.
+        """
+        self._crowd.acks, self._crowd.pulls = acks, pulls
+        self._crowd.heads_only, self._crowd.deflates = heads_only, deflates
 
     async def connect(self, host: str, port: int, tokens: dict[str, str]) -> float:
         """Add a device for each uid → token, all live when this returns; seconds it took. Raises BenchFailed."""

@@ -25,6 +25,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     hot_s: float
     burst_per_s: float
     burst_s: float
+    compression_s: float
 
     groups: int
     group_size: int = 10
@@ -70,6 +71,7 @@ QUICK: Final = Scale(
     hot_s=5.0,
     burst_per_s=500.0,
     burst_s=3.0,
+    compression_s=3.0,
     groups=200,
     groups_s=4.0,
     groups_in_flight=150,
@@ -102,6 +104,7 @@ FULL: Final = Scale(
     hot_s=30.0,
     burst_per_s=500.0,
     burst_s=10.0,
+    compression_s=10.0,
     groups=1_000,
     groups_s=10.0,
     groups_in_flight=200,
@@ -135,6 +138,7 @@ TINY: Final = Scale(
     hot_s=0.4,
     burst_per_s=100.0,
     burst_s=0.3,
+    compression_s=0.3,
     groups=4,
     group_size=5,
     groups_s=0.3,

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import base64
 import re
+import zlib
 from typing import Final
 
+from pushpull.bench.prose import Prose
+
 TEXT: Final = 0x81
+DEFLATED: Final = 0xC1
 CLOSE: Final = 0x88
 MASK: Final = 0x80
 ZEROS: Final = bytes(4)
@@ -32,12 +36,14 @@ KIND: Final = slice(9, 13)
 """Where in a frame the first four letters of its type are."""
 
 
-def upgrade(host: str, port: int) -> bytes:
+def upgrade(host: str, port: int, *, deflate: bool = False) -> bytes:
     """The request that opens a WebSocket. The key is the same for all: nothing here caches."""
     key = base64.b64encode(bytes(16)).decode()
+    offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if deflate else ""
     return (
         f"GET /v1/ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: pushpull.v1\r\n\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: pushpull.v1\r\n"
+        f"{offer}\r\n"
     ).encode()
 
 
@@ -73,9 +79,17 @@ def payload_at(data: bytes, at: int) -> tuple[int, int] | None:
     return (at + 10, int.from_bytes(data[at + 2 : at + 10], "big")) if len(data) - at >= 10 else None
 
 
+def inflated(payload: bytes) -> bytes:
+    """A message that was compressed without any before it (RFC 7692), as the service's are."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + b"\x00\x00\xff\xff")
+
+
+_prose = Prose()
+
+
 def body(stamp: int, size: int) -> bytes:
     """A message's body of `size` bytes (a JSON string) that says when it was sent, in ticks."""
-    return b'"@%d%s"' % (stamp, b"x" * (size - 3 - len(str(stamp))))
+    return b'"@%d%b"' % (stamp, _prose.take(max(0, size - 3 - len(str(stamp)))))
 
 
 def messages_frame(cid: bytes, seq: int, stamp: int, size: int) -> bytes:

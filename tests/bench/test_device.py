@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import orjson
@@ -255,3 +256,29 @@ def test_the_floor_sends_what_the_service_would() -> None:
     assert (sent["type"], sent["cid"], sent["after"], sent["upto"]) == ("messages", "team", 2, 3)
     assert len(orjson.dumps(sent["items"][0]["body"])) == 200
     assert wire.STAMP.findall(frame) == [b"12"]
+
+
+def test_a_compressed_page_is_read_as_a_plain_one(crowd: Crowd) -> None:
+    crowd.deflates = True
+    compressor = zlib.compressobj(1, zlib.DEFLATED, -15)
+    start, _ = wire.payload_at(page(0, 40), 0) or (0, 0)
+    payload = (compressor.compress(page(0, 40)[start:]) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    frame = bytes([wire.DEFLATED]) + wire.unmasked(payload)[1:]
+    whole, _ = opened(crowd)
+    pieces, _ = opened(crowd)
+
+    whole.data_received(frame)
+    for first in range(0, len(frame), 100):
+        pieces.data_received(frame[first : first + 100])
+
+    assert whole.at[CID] == pieces.at[CID] == (40, "40-1")
+    assert crowd.received_bytes >= 2 * len(frame)
+    assert len(frame) < len(page(0, 40)) / 2
+
+
+@pytest.mark.parametrize("deflate", [True, False])
+def test_compression_is_asked_for_only_where_it_is_wanted(deflate: bool) -> None:
+    request = wire.upgrade("127.0.0.1", 80, deflate=deflate)
+    assert (b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n" in request) is deflate
+    assert request.endswith(b"\r\n\r\n")
+    assert request.count(b"\r\n\r\n") == 1

@@ -16,6 +16,7 @@ from pushpull.bench.stage import Stage
 from pushpull.bench.workloads import (
     amplification,
     batch,
+    compression,
     fan_out,
     hot_group,
     memory,
@@ -39,5 +40,7 @@ def _of(module: ModuleType) -> Workload:
 
 WORKLOADS: Final = {
     workload.name: workload
-    for workload in map(_of, (fan_out, hot_group, small_groups, send, batch, storm, pull, memory, amplification))
+    for workload in map(
+        _of, (fan_out, hot_group, compression, small_groups, send, batch, storm, pull, memory, amplification)
+    )
 }
