@@ -6,7 +6,9 @@ around the whole call, for about as long as a sender is willing to wait.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -34,6 +36,7 @@ SOCKET_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 1.5
 HEALTH_CHECK_S: Final = 5  # a connection idle for longer is pinged before it is used again
 RETRY_FOR_S: Final = 3.0
+RETRY_WAIT_S: Final = 0.05  # at most, before the first retry
 
 _REFUSALS: Final = {
     "READONLY": "is read-only",
@@ -230,9 +233,10 @@ async def guarded(what: str, attempt: Callable[[], Awaitable[T]], *, again: bool
             left_s = RETRY_FOR_S - (time.monotonic() - began)
             if not again or left_s <= 0:
                 raise
+            await asyncio.sleep(random.uniform(0, RETRY_WAIT_S))
         async for each in AsyncRetrying(
             stop=stop_after_delay(left_s),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            wait=wait_random_exponential(multiplier=RETRY_WAIT_S, max=0.5),
             retry=retry_if_exception_type(LOST),
             reraise=True,
         ):
