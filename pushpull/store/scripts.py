@@ -16,7 +16,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from pushpull.errors import PushpullError
-from pushpull.store.connection import exchange, guarded, pipelined, unavailable
+from pushpull.store.connection import exchange, guarded, unavailable
 
 Arg = str | bytes | int | float
 Reply = Any
@@ -120,12 +120,12 @@ class Wire:
         return await guarded(str(command[0]), attempt, again=again)
 
     async def commands(self, commands: Sequence[tuple[Arg, ...]], *, again: bool = False) -> list[Reply]:
-        """Send plain commands in one pipeline; StoreUnavailable if any of them failed."""
+        """Send plain commands in one pipeline; StoreUnavailable if any of them failed. Replies as Redis gives them."""
         if not commands:
             return []
 
         async def attempt() -> list[Reply]:
-            replies = await pipelined(self._client, commands)
+            replies = await exchange(self._client, commands)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
