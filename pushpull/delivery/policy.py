@@ -24,7 +24,7 @@ from typing import Final
 from pushpull.model import ConversationSettings, Mode
 from pushpull.settings import Delivery
 
-LOAD_WANTED: Final = 0.55
+LOAD_WANTED: Final = 0.5
 """The share of the loop's time that rounds and what they set off may fill: the rest is for sends and live pushes."""
 FULL: Final = 0.9
 """A load above which there may be any amount of work waiting."""

@@ -92,10 +92,10 @@ def test_a_push_is_gathered_where_the_conversation_asks_for_it(
 @pytest.mark.parametrize(
     ("stretch", "load", "after"),
     [
-        (5.0, 0.55, 5.0),  # as wanted
-        (5.0, 0.88, 5.757),  # 1.6 times as much: 15 % up
-        (5.0, 0.275, 4.061),  # half as much: 19 % down
-        (4.4, 1.0, 8.0),  # full: all of it at once
+        (5.0, 0.5, 5.0),  # as wanted
+        (5.0, 0.8, 5.757),  # 1.6 times as much: 15 % up
+        (5.0, 0.25, 4.061),  # half as much: 19 % down
+        (4.0, 1.0, 8.0),  # full: all of it at once
         (5.0, 0.0, 3.75),  # not down by more than a quarter
         (9.5, 1.0, 10.0),  # notify_interval_max_ms, 2,000, over notify_interval_ms, 200
         (1.05, 0.0, 1.0),
