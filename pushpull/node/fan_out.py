@@ -96,7 +96,9 @@ class FanOut:
         """The next page to fan out; None when all is out, or nothing may go out now."""
         if feed.fanned >= feed.tail.head or feed.held:
             return None
-        page = feed.tail.page(feed.fanned, limit=self._delivery.page_limit, max_bytes=self._delivery.page_bytes)
+        # Not more than a window has room for: who is handed that has acked all before.
+        limit = min(self._delivery.page_limit, self._delivery.max_ack_pending)
+        page = feed.tail.page(feed.fanned, limit=limit, max_bytes=self._delivery.page_bytes)
         if page is None:  # more came in one read than the tail holds
             feed.fanned = feed.tail.head
             self._lag_all(feed, feed.pushed)

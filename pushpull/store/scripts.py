@@ -15,7 +15,7 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
-from pushpull.errors import PushpullError
+from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.store.connection import exchange, guarded, unavailable
 
 Arg = str | bytes | int | float
@@ -80,6 +80,15 @@ class Wire:
 
     def __init__(self, client: Redis) -> None:
         self._client: Any = client  # its execute_command has no types
+        self._closed = False
+
+    def close(self) -> None:
+        """From now on every call raises StoreUnavailable: one that is tried again would open a connection anew."""
+        self._closed = True
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
 
     async def run(self, call: Call, *, again: bool = False) -> Reply:
         """Run one script and return its reply; `again`: it may run twice, so a lost connection is ridden through."""
@@ -95,6 +104,7 @@ class Wire:
             return []
 
         async def attempt() -> list[Reply]:
+            self._require_open()
             replies = await exchange(self._client, [call.by_sha() for call in calls])
             for all_by_text in (False, True):
                 unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
@@ -115,6 +125,7 @@ class Wire:
         """Send one plain command."""
 
         async def attempt() -> Reply:
+            self._require_open()
             return await self._client.execute_command(*command)
 
         return await guarded(str(command[0]), attempt, again=again)
@@ -125,6 +136,7 @@ class Wire:
             return []
 
         async def attempt() -> list[Reply]:
+            self._require_open()
             replies = await exchange(self._client, commands)
             for reply in replies:
                 if isinstance(reply, Exception):

@@ -115,5 +115,6 @@ class Store:
         """Close all connections but those of `bells`, which are their owners'."""
         self.conversations.stop()
         self.presence.stop()
+        self._wire.close()
         await self._client.aclose()
         await self._client.connection_pool.disconnect()

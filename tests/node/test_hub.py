@@ -97,6 +97,20 @@ async def test_news_larger_than_the_window_reach_a_device_that_has_acked_everyth
     assert bench.said[0].ranges() == [(0, 3)]
 
 
+async def test_a_burst_is_cut_to_what_a_window_has_room_for(make_bench: Make) -> None:
+    bench = make_bench(max_ack_pending=3)
+    feed = await bench.open()
+    place = bench.attach(feed)
+    bench.log.put(5)
+    bench.reader.mark_stale(feed)
+    await turns()
+    assert bench.said[0].ranges() == [(0, 3)]
+
+    bench.ack(place, 3)
+
+    assert bench.said[0].ranges() == [(0, 3), (3, 5)]
+
+
 async def test_a_device_that_stands_above_the_tail_is_not_left_behind(bench: Bench) -> None:
     """Its row was read after a message whose bell has not rung here yet."""
     bench.log.put(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from redis import exceptions as redis_errors
 
 from pushpull import settings
 from pushpull.errors import ConfigError, StoreUnavailable
-from pushpull.model import Role, Sent
+from pushpull.model import Cid, Role, Sent, Uid
 from pushpull.store import Store
 from pushpull.store.connection import connect, guarded, unavailable
 from pushpull.store.keys import Keys
@@ -182,3 +183,25 @@ async def test_only_what_may_run_twice_is_tried_again() -> None:
     tries.clear()
     with pytest.raises(StoreUnavailable):
         await guarded("write", lost_once, again=False)
+
+
+async def test_a_closed_store_opens_no_connection_again(redis_url: str) -> None:
+    async with opened(redis_url) as store:
+        assert (await store.health()).ok
+
+    with pytest.raises(StoreUnavailable, match="the store is closed"):
+        await store.log.heads([Cid("room")])
+    with pytest.raises(StoreUnavailable, match="the store is closed"):
+        await store.presence.revoked_before(Uid("alice"))
+    assert store._client.connection_pool._in_use_connections == set()
+
+
+async def test_a_call_that_is_tried_again_while_the_store_closes_ends(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis(appendonly=False)
+    async with opened(server.url) as store:
+        server.kill()
+        waiting = asyncio.create_task(store.log.heads([Cid("room")]))
+        await asyncio.sleep(0.01)
+
+    with pytest.raises(StoreUnavailable, match="the store is closed"):
+        await waiting
