@@ -227,3 +227,34 @@ async def test_past_max_windows_the_one_longest_without_an_ack_is_notified_inste
         await wire.hear("messages", after=1, upto=2)
     await devices[0].say("pull", cid="room", after=1)
     assert [item["cmid"] for item in await devices[0].collect("room", 2, after=1)] == ["two"]
+
+
+async def test_a_conversation_that_gathers_its_pushes_sends_what_came_in_one_frame(service: LocalService) -> None:
+    await service.room("room", "bob", "carol", mode="push", push_window_ms=400)
+    shown = (await service.server.get("/v1/conversations/room")).json()
+    assert (shown["mode"], shown["settings"]["push_window_ms"]) == ("push", 400)
+    bob, carol = await service.device("bob"), await service.device("carol")
+    await service.post("room", "c1")
+    for device in (bob, carol):
+        await device.collect("room", 1)
+
+    for n in range(2, 7):
+        await service.post("room", f"c{n}")
+
+    for device in (bob, carol):
+        frame = await device.hear("messages", upto=6)
+        assert [item["cmid"] for item in frame["items"]] == ["c2", "c3", "c4", "c5", "c6"]
+        await device.say("ack", acks={"room": 6})
+        await device.hear("cursors", delivered=6)
+
+
+async def test_a_window_may_be_set_and_taken_back_while_messages_come(service: LocalService) -> None:
+    await service.room("room", "bob", mode="push")
+    bob = await service.device("bob")
+    for n in range(1, 31):
+        if n % 5 == 0:
+            window = 100 if n % 10 else 0
+            await service.server.put("/v1/conversations/room", json={"settings": {"push_window_ms": window}})
+        await service.post("room", f"c{n}")
+
+    assert [item["cmid"] for item in await bob.collect("room", 30)] == [f"c{n}" for n in range(1, 31)]
