@@ -1,5 +1,6 @@
-"""The promise as a whole: 10,000 messages to 50 conversations and 500 connected devices, while the service and Redis
-are restarted and killed in the middle. Each device ends with exactly the messages sent, in order, none twice."""
+"""The promise as a whole: 10,000 messages to 50 conversations and 500 connected devices, pushed, gathered and notified,
+while the service and Redis are restarted and killed in the middle. Each device ends with exactly the messages sent, in
+order, none twice."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ DEVICES = 500
 ROOMS_EACH = 2  # conversations a device is in
 EACH = SENDS // DEVICES // ROOMS_EACH  # messages a device sends to each of its conversations
 FINISH_S = 100.0
+
+WAYS: tuple[dict[str, object], ...] = ({"mode": "push"}, {"mode": "push", "push_window_ms": 200}, {"mode": "notify"})
+"""Every way of delivery, each for a third of the conversations."""
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -117,7 +121,8 @@ async def test_every_device_ends_with_exactly_the_messages_sent(
     devices = group()
     async with AsyncServer(service.url, API_KEY) as server, asyncio.timeout(FINISH_S), asyncio.TaskGroup() as tasks:
         for cid in {cid for device in devices for cid in device.cids}:
-            await server.put_conversation(cid, members=[device.uid for device in devices if cid in device.cids])
+            members = [device.uid for device in devices if cid in device.cids]
+            await server.put_conversation(cid, members=members, settings=WAYS[int(cid[1:]) % len(WAYS)])
         finished = asyncio.Event()
         living = [tasks.create_task(device.live(service.url, finished)) for device in devices]
 
