@@ -18,11 +18,11 @@ from typing import Any, Final
 import msgspec
 
 from pushpull.bench.failure import BenchFailed
+from pushpull.demo.child import hang_up
 from pushpull.errors import PushpullError
 
 LINE_BYTES: Final = 256 * 1024 * 1024
 """Ten thousand tokens travel in one line."""
-END_S: Final = 10.0
 
 Handlers = Mapping[str, Callable[..., Awaitable[Any]]]
 
@@ -71,13 +71,7 @@ class Child:
 
     async def end(self) -> None:
         """Hang up, which it takes as the end; end it when it does not."""
-        self._stdin.close()
-        try:
-            async with asyncio.timeout(END_S):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        await hang_up(self._process)
         await self._hearing
 
     async def _hear(self) -> None:

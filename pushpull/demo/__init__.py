@@ -8,7 +8,7 @@ and draws; the other (`fleet`) holds all devices and does all the sending, so th
     latency   how long messages took
     wire      one WebSocket; device: one device on it, by the client library's own rules
     fleet     the process with all devices; sending, mischief and inspection are its parts
-    reports   what the fleet tells the director
+    reports   what the fleet tells the director; child: how such a process is ended
     service   a service started for the demo, and ended with it
     readings  the service's own counts
     summary   the end; view: the terminal meanwhile

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from pushpull.client import AsyncServer
+from pushpull.demo.child import hang_up
 from pushpull.demo.plan import Plan
 from pushpull.demo.readings import Reading, Readings
 from pushpull.demo.reports import GO, STOP, Orders, Report
@@ -25,7 +26,6 @@ from pushpull.errors import ConfigError, NoSuchConversation
 MEMBERS_A_CALL: Final = 5_000
 CALLS_AT_ONCE: Final = 8
 READING_S: Final = 1.0
-END_S: Final = 10.0
 LINE_BYTES: Final = 1024 * 1024
 
 
@@ -151,13 +151,7 @@ class _Fleet:
 
     async def end(self) -> None:
         """Hang up, which it takes as the end; end it when it does not."""
-        self._stdin.close()
-        try:
-            async with asyncio.timeout(END_S):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        await hang_up(self._process)
 
 
 @asynccontextmanager
