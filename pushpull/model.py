@@ -216,3 +216,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     start: LogId  # where this device begins
     reset: str | None = None  # diverged | trimmed: why `start` is not the position the device named
     delivered_before: int | None = None  # less than `delivered` where the position that the device named moved it
+
+    @property
+    def cursors(self) -> Cursors:
+        return Cursors(self.delivered, self.read, self.unread, self.head.count)

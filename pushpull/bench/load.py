@@ -87,11 +87,6 @@ class Load:
             await loop.create_connection(lambda device=device: device, host, port)  # type: ignore[misc]
             self._devices.append(device)
 
-    async def stand(self, cid: str, seq: int) -> None:
-        """All devices stand at `seq` in this conversation."""
-        for device in self._devices:
-            device.at[cid.encode()] = (seq, f"{seq}-0")
-
     async def hang_up(self) -> None:
         """All connections end; the devices keep their positions."""
         for device in self._devices:

@@ -107,6 +107,10 @@ class FanOut:
     def _fanned(self, feed: Feed, page: Page) -> None:
         feed.fanned = page.upto
         feed.used_at = time.monotonic()
+        self._observe(page)
+
+    def _observe(self, page: Page) -> None:
+        """How old the newest message of `page` is, now that its receivers were handed it."""
         self._metrics.delivery_seconds.observe(max(0.0, time.time() - ts_of(page.upto_id) / 1000))
 
     def _hand(self, places: Iterable[Place], page: Page, frame: bytes) -> None:
@@ -173,6 +177,3 @@ class FanOut:
             if cut is None or cut[0].upto < head:
                 self._lag_all(feed, group)
         return False
-
-    def _observe(self, page: Page) -> None:
-        self._metrics.delivery_seconds.observe(max(0.0, time.time() - ts_of(page.upto_id) / 1000))

@@ -19,7 +19,7 @@ from typing import Final
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
-from pushpull.model import Cid, Cursors, Head, LogId, Row, ts_of
+from pushpull.model import Cid, Head, LogId, Row, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.history import oldest_for
 from pushpull.node.parts import Parts
@@ -151,7 +151,7 @@ class Listing:
         # The feed's own objects where they are equal: a place holds on to them for as long as it lives.
         start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
         place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
-        place.told = Cursors(row.delivered, row.read, row.unread, row.head.count)
+        place.told = row.cursors
         feed.add(place)
         return place
 
@@ -164,8 +164,7 @@ class Listing:
             elif row.delivered_before is not None and row.delivered_before < row.delivered:
                 # The device holds more than it was known to: its last acks were lost with its last connection. The row
                 # said so to itself; the user's other devices hear it now.
-                now = Cursors(row.delivered, row.read, row.unread, row.head.count)
-                self._parts.cursor_news.moved(feed.cid, self._session.uid, now)
+                self._parts.cursor_news.moved(feed.cid, self._session.uid, row.cursors)
             self._parts.hub.settle(feed, place)
 
     def _say_what_was_left(self) -> None:

@@ -100,7 +100,7 @@ class Peer:
         self._connection.write(data)
 
     def tick(self, now: float) -> None:
-        if self._connection.buffered and self._connection.stalled_s(now) > self._parts.settings.limits.stall_s:
+        if self._connection.stalled_s(now) > self._parts.settings.limits.stall_s:
             self._connection.abort()
             return
         due = self.session.tick(now)
