@@ -1,4 +1,4 @@
-"""A process of our own that reads orders until there are no more. Imports next to nothing, as the children do it too."""
+"""A process of our own that reads orders until there are no more. Imports next to nothing, as its children do too."""
 
 from __future__ import annotations
 
