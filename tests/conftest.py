@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from tests.servers import RedisServer
+from tests.servers import RedisCluster, RedisServer, SentinelSetup
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,35 @@ def start_redis() -> Iterator[Callable[..., RedisServer]]:
     yield start
     for server in servers:
         server.remove()
+
+
+@pytest.fixture
+def start_cluster() -> Iterator[Callable[..., RedisCluster]]:
+    """Start a cluster of the test's own, in 2 to 3 s: `start_cluster(primaries=3, replicas=1, appendonly=False)`."""
+    clusters: list[RedisCluster] = []
+
+    def start(**options: Any) -> RedisCluster:
+        cluster = RedisCluster(**options)
+        clusters.append(cluster)
+        cluster.start()
+        return cluster
+
+    yield start
+    for cluster in clusters:
+        cluster.remove()
+
+
+@pytest.fixture
+def start_sentinel() -> Iterator[Callable[..., SentinelSetup]]:
+    """Start a watched primary of the test's own, in 3 to 4 s: `start_sentinel(replicas=1, sentinels=3)`."""
+    setups: list[SentinelSetup] = []
+
+    def start(**options: Any) -> SentinelSetup:
+        setup = SentinelSetup(**options)
+        setups.append(setup)
+        setup.start()
+        return setup
+
+    yield start
+    for setup in setups:
+        setup.remove()

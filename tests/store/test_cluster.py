@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -22,31 +21,13 @@ from pushpull.store import (
     Subscribed,
 )
 from pushpull.store.connection import connect
-from tests.servers import RedisServer, free_port
+from tests import servers
 from tests.store.conftest import ALICE, BOB, ROOM
 from tests.store.drafts import draft, send, send_many
 
+StartCluster = Callable[..., servers.RedisCluster]
+
 CIDS = [Cid(f"room{i}") for i in range(12)]
-LAST_SLOT = 16383
-
-
-def start_cluster(start_redis: Callable[..., RedisServer], nodes: int) -> list[RedisServer]:
-    """Servers that share the slots evenly, once they all say the cluster is up."""
-    servers = [
-        start_redis(appendonly=False, port=free_port(), cluster_enabled="yes", cluster_port=free_port())
-        for _ in range(nodes)
-    ]
-    width = (LAST_SLOT + 1) // nodes + 1
-    for i, server in enumerate(servers):
-        server.ask("CLUSTER", "ADDSLOTSRANGE", str(i * width), str(min((i + 1) * width - 1, LAST_SLOT)))
-    for server in servers[1:]:
-        bus = str(server._options["cluster-port"])
-        servers[0].ask("CLUSTER", "MEET", "127.0.0.1", str(server.port), bus)
-    give_up = time.monotonic() + 20
-    while not all("cluster_state:ok" in server.ask("CLUSTER", "INFO") for server in servers):
-        assert time.monotonic() < give_up, "the cluster did not come up"
-        time.sleep(0.05)
-    return servers
 
 
 async def everything(store: Store) -> None:
@@ -90,8 +71,8 @@ async def everything(store: Store) -> None:
     assert await store.conversations.listed(BOB) == ([], None)
 
 
-async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_redis: Callable[..., RedisServer]) -> None:
-    server = start_cluster(start_redis, 1)[0]
+async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_cluster: StartCluster) -> None:
+    server = start_cluster(primaries=1).servers[0]
     store = Store(connect(server.url), Settings())
     await everything(store)
     await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
@@ -106,8 +87,8 @@ async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_redis: 
 
 
 @pytest.fixture
-async def cluster(start_redis: Callable[..., RedisServer]) -> AsyncIterator[RedisCluster]:
-    servers = start_cluster(start_redis, 3)
+async def cluster(start_cluster: StartCluster) -> AsyncIterator[RedisCluster]:
+    servers = start_cluster().servers
     client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", server.port) for server in servers], protocol=2)
     yield client
     await client.aclose()

@@ -12,10 +12,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from pushpull.redis_server import ask, find_binary
+from pushpull.redis_server import ask, find_binary, info_field
 
 READY_S = 20.0
 
@@ -75,9 +76,8 @@ class RedisServer:
     def start(self) -> None:
         """Start it and wait until it serves (also while it loads its append-only file)."""
         assert not self.alive, "the server already runs"
-        arguments = [part for name, value in self._options.items() for part in (f"--{name}", str(value))]
         self._process = subprocess.Popen(
-            [self.binary, *arguments],
+            [self.binary, *self._arguments()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -90,7 +90,11 @@ class RedisServer:
                 raise RuntimeError(f"{self.binary} did not start:\n{self.log()[-2000:]}")
             time.sleep(0.005)
 
+    def _arguments(self) -> list[str]:
+        return [part for name, value in self._options.items() for part in (f"--{name}", str(value))]
+
     def ask(self, *command: str) -> str:
+        """One command; its simple, integer or bulk reply as text."""
         return ask(self.socket_path, *command, timeout_s=10.0)
 
     def stop(self) -> None:
@@ -119,6 +123,10 @@ class RedisServer:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def role(self) -> str:
+        """ "master" or "slave", by its own word."""
+        return info_field(self.ask("INFO", "replication"), "role") or ""
+
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
@@ -140,3 +148,24 @@ class RedisServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def wait_until(true: Callable[[], bool], what: str, *, within_s: float = READY_S) -> None:
+    """Ask again and again; AssertionError naming `what` when it does not come true. What cannot be asked is not so."""
+    give_up = time.monotonic() + within_s
+    while not _true(true):
+        assert time.monotonic() < give_up, f"within {within_s:g} s not so: {what}"
+        time.sleep(0.02)
+
+
+def _true(asked: Callable[[], bool]) -> bool:
+    try:
+        return asked()
+    except (OSError, LookupError):
+        return False
+
+
+def in_sync(server: RedisServer) -> bool:
+    """Whether it is a primary, or a replica whose link to its primary is up."""
+    told = server.ask("INFO", "replication")
+    return info_field(told, "role") == "master" or info_field(told, "master_link_status") == "up"
