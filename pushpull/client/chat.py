@@ -24,6 +24,7 @@ from pushpull.client.core import Core
 from pushpull.client.events import Conversation, Event, HistoryPage, Message, Unsent
 from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
+from pushpull.client.rotation import Rotation
 from pushpull.client.sender import Sender
 from pushpull.client.tokens import TokenSource
 from pushpull.errors import Invalid, PushpullError
@@ -40,7 +41,7 @@ class Chat:
 
     def __init__(
         self,
-        url: str,
+        nodes: Rotation,
         tokens: TokenSource,
         *,
         hello: dict[str, Any],
@@ -57,7 +58,7 @@ class Chat:
         self._outbox = Outbox(max_pending=MAX_PENDING)
         self._core = Core(self._inbox, self._outbox, chance=random.random)
         self._connection = Connection(
-            url,
+            nodes,
             self._core,
             tokens,
             hello=hello,

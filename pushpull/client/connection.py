@@ -2,16 +2,17 @@
 
 Theory of operation. One task (`run`) owns the connection. Per session it reads frames into the core, while a second
 task (`_pump`) writes what the core owes: it sleeps until the core's next time, or until somebody wakes it. A
-session ends with LinkClosed, whatever the cause; then `run` waits and dials again, or ends for good with an
-exception.
+session ends with LinkClosed, whatever the cause; then `run` dials the next node at once, waits when all of them were
+tried, or ends for good with an exception. A third task (`_watch`) finds out that the other side hangs.
 
-On `drain` the next connection is dialled first (its upgrade costs the most), the old one is left, and the new one
-says hello.
+On `drain` the next connection is dialled first (its upgrade costs the most), to another node where one is known; the
+old one is left, and the new one says hello.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -19,11 +20,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from pushpull.client import frames
-from pushpull.client.backoff import AfterClose, Backoff, after_close
+from pushpull.client.backoff import STEADY_S, AfterClose, Backoff, after_close
 from pushpull.client.closed import ConnectionEnded, LinkClosed, final_error
 from pushpull.client.core import Core
-from pushpull.client.link import Link
+from pushpull.client.link import OPEN_S, Link
 from pushpull.client.requests import Requests
+from pushpull.client.rotation import Rotation
+from pushpull.client.silence import ANSWER_S, Due, Silence
 from pushpull.client.tokens import REFRESH_SHARE, TokenSource, expiry_of
 from pushpull.errors import PushpullError
 
@@ -35,6 +38,15 @@ RETRY_TOKEN_S: Final = 5.0
 RENEW_FIRST_S: Final = 1.0
 """The soonest a token is renewed: a function that only has expired ones must not be asked in a tight loop."""
 
+DIAL_S: Final = 2.0
+"""For one node while others are known: one that hangs takes the connection and never answers. Twice as long with each
+round, up to link.OPEN_S: where all are slow, hurrying on from one to the next makes them slower."""
+
+MOVE_S: Final = 0.2
+"""Before the next node is dialled: the devices of one that was killed all lose it in the same moment."""
+
+WATCH_S: Final = 1.0
+
 OnPositions = Callable[[dict[str, str]], Awaitable[None] | None]
 
 
@@ -43,7 +55,7 @@ class Connection:
 
     def __init__(
         self,
-        url: str,
+        nodes: Rotation,
         core: Core,
         tokens: TokenSource,
         *,
@@ -54,7 +66,7 @@ class Connection:
         self.ready = asyncio.Event()  # a session is open
         self.requests = Requests()
         self.welcome: frames.Welcome | None = None
-        self._url = url
+        self._nodes = nodes
         self._core = core
         self._tokens = tokens
         self._hello = hello
@@ -79,7 +91,7 @@ class Connection:
                     await self._one_session()
                 except LinkClosed as closed:
                     logger.debug("connection lost: %s", closed)
-                    backoff.lived(time.monotonic() - opened_at if self.ready.is_set() else 0)
+                    self._ended_after(time.monotonic() - opened_at if self.ready.is_set() else 0, backoff)
                     self.ready.clear()
                     await self._prepare_for_next(closed, backoff)
         finally:
@@ -98,14 +110,14 @@ class Connection:
     async def _one_session(self) -> None:
         link, self._spare = self._spare, None
         if link is None:
-            link = await Link.open(self._url, await self._token())
+            link = await self._dial()
         self._link = link
         welcome = await link.greet({"type": "hello", **self._hello, "positions": dict(self._core.inbox.handed)})
         self.welcome = welcome
         self._core.opened(welcome, now=time.monotonic())
         self.ready.set()
         logger.info("connected as %s, session %s", welcome.user, welcome.session)
-        chores = [asyncio.create_task(self._pump(link)), asyncio.create_task(self._renew(link))]
+        chores = [asyncio.create_task(chore(link)) for chore in (self._pump, self._renew, self._watch)]
         for chore in chores:
             chore.add_done_callback(lambda done: _leave_on_failure(link, done))
         try:
@@ -165,22 +177,55 @@ class Connection:
                 logger.warning("no fresh token yet: %s", error)
                 await asyncio.sleep(RETRY_TOKEN_S)
 
+    async def _watch(self, link: Link) -> None:
+        """Ask when the other side has been quiet for long; cut the connection off when it does not answer."""
+        silence = Silence(time.monotonic())
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now = time.monotonic()
+            silence.heard(link.heard_at)
+            due = silence.due(now, waiting=len(self._core.outbox) > 0 or len(self.requests) > 0)
+            if due is Due.DEAD:
+                logger.info("the service hangs: no answer to a ping")
+                link.abort()
+            elif due is Due.PING:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(ANSWER_S):
+                        await link.send({"type": "ping"})
+
+    def _ended_after(self, seconds: float, backoff: Backoff) -> None:
+        """A session was open for so long (0: not at all). A good one makes up for the failures before it."""
+        backoff.lived(seconds)
+        if seconds >= STEADY_S:
+            self._nodes.worked()
+
+    async def _dial(self) -> Link:
+        alone = len(self._nodes) == 1
+        open_s = OPEN_S if alone else min(OPEN_S, DIAL_S * 2 ** min(self._nodes.rounds, 8))
+        return await Link.open(self._nodes.current, await self._token(), open_s=open_s)
+
     async def _move_house(self, link: Link, drain: frames.Drain) -> None:
         await asyncio.sleep((drain.after_ms + random.random() * drain.jitter_ms) / 1000)
-        try:
-            self._spare = await Link.open(self._url, await self._token())
-        except (LinkClosed, PushpullError) as error:
-            logger.debug("no connection ahead of the drain: %s", error)
-            return
-        link.leave()
+        for _ in range(len(self._nodes)):
+            self._nodes.leave()
+            try:
+                self._spare = await self._dial()
+            except (LinkClosed, PushpullError) as error:
+                logger.debug("no connection ahead of the drain: %s", error)
+            else:
+                link.leave()
+                return
 
     async def _prepare_for_next(self, closed: LinkClosed, backoff: Backoff) -> None:
         verdict = after_close(closed.code)
         if self._spare is not None and verdict is AfterClose.RECONNECT:
             return
+        if self._errand is not None:
+            self._errand.cancel()  # too late: a connection it dialled beside the next session would only lie there
         if verdict is AfterClose.STOP or (verdict is AfterClose.NEW_TOKEN and not self._tokens.renewable):
             raise final_error(closed)
-        await asyncio.sleep(backoff.next_delay_s(random.random()))
+        all_tried = self._nodes.failed(self._nodes.current)
+        await asyncio.sleep(backoff.next_delay_s(random.random()) if all_tried else MOVE_S * random.random())
         if verdict is AfterClose.NEW_TOKEN:
             await self._token(fresh=True)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pushpull import __version__
-from pushpull.client.addresses import websocket_url
+from pushpull.client.addresses import Urls, urls_in, websocket_url
 from pushpull.client.chat import Chat
 from pushpull.client.connection import OnPositions
+from pushpull.client.rotation import Rotation
 from pushpull.client.tokens import Token, TokenSource
 from pushpull.errors import Invalid
 from pushpull.model import check_cid, check_log_id
@@ -18,7 +20,7 @@ OPEN_S: Final = 15.0
 
 
 def connect(  # noqa: PLR0913 - what a device may be told, all by name and all but the token with a default
-    url: str,
+    url: Urls,
     *,
     token: Token,
     device: str | None = None,
@@ -31,12 +33,13 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
 ) -> Chat:
     """A chat to be entered with `async with`; it stays connected until it is left.
 
-    `url`: of the service, http(s) or ws(s). `token`: a JWT, or a function (plain or async) that returns a fresh one
-    each time it is called. `device`: names this installation; without one, a new name each time. `positions`: where
-    this device stands ({cid: log id}, from `positions` or `on_positions`); a conversation it does not name starts
-    where `unnamed` says: `delivered` (what no device of the user has acked), `all` or `head`. `on_positions`:
-    called, plain or async, with the positions that moved, before they are acked. `auto_ack`: see `Chat.messages`.
-    `open_s`: how long entering may take.
+    `url`: of the service, http(s) or ws(s); of several nodes as a list, or separated by commas: the device begins at
+    any of them, and goes on at another when the one it is on goes away. `token`: a JWT, or a function (plain or async)
+    that returns a fresh one each time it is called. `device`: names this installation; without one, a new name each
+    time. `positions`: where this device stands ({cid: log id}, from `positions` or `on_positions`); a conversation it
+    does not name starts where `unnamed` says: `delivered` (what no device of the user has acked), `all` or `head`.
+    `on_positions`: called, plain or async, with the positions that moved, before they are acked. `auto_ack`: see
+    `Chat.messages`. `open_s`: how long entering may take.
 
     Entering raises Unauthenticated for a refused token, ConnectionEnded when the service is not reached in time.
     """
@@ -53,7 +56,7 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
     if max_backlog is not None:
         hello["max_backlog"] = max_backlog
     return Chat(
-        websocket_url(url),
+        Rotation([websocket_url(each) for each in urls_in(url)], random.random),
         TokenSource(token),
         hello=hello,
         positions=positions or {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -32,11 +33,12 @@ class Link:
         self._socket = socket
         self._pace = Pace()
         self._silence_s = OPEN_S
+        self.heard_at = time.monotonic()  # the last frame
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, token: str) -> Link:
-        """Upgrade, authenticated. Raises LinkClosed; Invalid for a URL that cannot be one."""
+    async def open(cls, url: str, token: str, *, open_s: float = OPEN_S) -> Link:
+        """Upgrade, authenticated, within `open_s`. Raises LinkClosed; Invalid for a URL that cannot be one."""
         async with _closed_for_any_reason():
             socket = await connect(
                 url,
@@ -46,7 +48,7 @@ class Link:
                 extensions=[InflatingFactory()],
                 ping_interval=None,  # the contract has its own ping
                 max_size=frames.MAX_FRAME_BYTES,
-                open_timeout=OPEN_S,
+                open_timeout=open_s,
                 close_timeout=1,
                 proxy=None if is_loopback(url) else True,
             )
@@ -68,6 +70,7 @@ class Link:
         async with _closed_for_any_reason():
             async with asyncio.timeout(self._silence_s):
                 text = await self._socket.recv()
+            self.heard_at = time.monotonic()
             return frames.parse(text)
 
     async def send(self, frame: dict[str, Any]) -> None:
@@ -77,6 +80,10 @@ class Link:
             await asyncio.sleep(wait_s)
         async with _closed_for_any_reason():
             await self._socket.send(frames.encode(frame))
+
+    def abort(self) -> None:
+        """End at once, without a goodbye that nobody would answer; whoever receives sees LinkClosed."""
+        self._socket.transport.abort()
 
     def leave(self) -> None:
         """Begin to close; whoever receives sees LinkClosed."""

@@ -19,6 +19,10 @@ class Requests:
         self._asked: dict[str, dict[str, Any]] = {}
         self._ended: PushpullError | None = None
 
+    def __len__(self) -> int:
+        """Those that wait for their answer."""
+        return len(self._waiting)
+
     async def ask(self, frame: dict[str, Any]) -> frames.Incoming:
         """The answer. Raises the error that the service answers with, or that the chat ended with."""
         if self._ended is not None:

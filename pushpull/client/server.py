@@ -10,7 +10,8 @@ import httpx2
 from tenacity import Retrying
 
 from pushpull.client import calls
-from pushpull.client.backend import RETRY_S, Backend, retry_rules, unreachable
+from pushpull.client.addresses import Urls
+from pushpull.client.backend import RETRY_S, Backend
 from pushpull.client.calls import Call, Json, Member
 from pushpull.client.events import HistoryPage, Message
 from pushpull.errors import PushpullError
@@ -22,13 +23,13 @@ T = TypeVar("T")
 class Server(Backend):
     """A service, for a backend that holds one of its API keys. Threads may share it.
 
-    Each method raises what the service answers (see pushpull.errors); what is temporary is tried again for `retry_s`.
+    Each method raises what the service answers (see pushpull.errors); what is temporary is tried again for `retry_s`,
+    at another node where several URLs were given.
     """
 
-    def __init__(self, url: str, key: str, *, jwt_secret: str | None = None, retry_s: float = RETRY_S) -> None:
-        super().__init__(url, key, jwt_secret=jwt_secret)
+    def __init__(self, url: Urls, key: str, *, jwt_secret: str | None = None, retry_s: float = RETRY_S) -> None:
+        super().__init__(url, key, jwt_secret=jwt_secret, retry_s=retry_s)
         self._client = httpx2.Client(**self._client_options)
-        self._retry = retry_rules(retry_s)
 
     def __enter__(self) -> Self:
         return self
@@ -158,9 +159,12 @@ class Server(Backend):
     def _run(self, call: Call[T]) -> T:
         for attempt in Retrying(**self._retry):
             with attempt:
+                url = self._nodes.current
                 try:
-                    response = self._client.request(call.method, call.path, params=dict(call.query), content=call.body)
+                    response = self._client.request(
+                        call.method, url + call.path, params=dict(call.query), content=call.body
+                    )
                 except httpx2.TransportError as error:
-                    raise unreachable(self.url, error) from error
-                return call.answer(response)
+                    raise self._unreachable(url, error) from error
+                return self._outcome(call, url, response)
         raise AssertionError("tenacity either returns or raises")

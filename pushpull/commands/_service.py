@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from pushpull.client import ConnectionEnded, Server
+from pushpull.client.addresses import urls_in
 from pushpull.client.backend import Unreachable
 from pushpull.commands._local import config_option, local_service
 from pushpull.errors import ConfigError, PushpullError, Unauthenticated
@@ -20,7 +21,12 @@ TOKEN_TTL_S: Final = 3600.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 url_option = click.option(
-    "--url", envvar="PUSHPULL_URL", metavar="URL", help="Or PUSHPULL_URL; else the service on this machine."
+    "--url",
+    "urls",
+    envvar="PUSHPULL_URL",
+    metavar="URL",
+    multiple=True,
+    help="Or PUSHPULL_URL; several nodes: again, or with commas; else the service on this machine.",
 )
 api_key_option = click.option(
     "--api-key", envvar="PUSHPULL_API_KEY", metavar="KEY", help="Or PUSHPULL_API_KEY; else this machine's."
@@ -31,9 +37,14 @@ api_key_option = click.option(
 class Target:
     """The service that flags and environment name; what they leave open is looked up on this machine."""
 
-    url: str
+    urls: tuple[str, ...]
     key: str | None
     config_file: str | None
+
+    @property
+    def url(self) -> str:
+        """For people: one URL, or several with commas."""
+        return ",".join(self.urls)
 
     @contextmanager
     def server(self) -> Iterator[Server]:
@@ -42,7 +53,7 @@ class Target:
             raise click.UsageError(
                 f"no API key for {self.url}: give --api-key or PUSHPULL_API_KEY (a key of another service is not sent)"
             )
-        with Server(self.url, self.key, retry_s=RETRY_S) as server:
+        with Server(self.urls, self.key, retry_s=RETRY_S) as server:
             try:
                 yield server
             except Unreachable as error:
@@ -58,8 +69,8 @@ class Target:
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --url, --api-key and --config to a command; it gets them as one argument, `target`."""
 
-    def with_target(*, url: str | None, api_key: str | None, config_file: str | None, **given: Any) -> Any:
-        return command(target=_target(url, api_key, config_file), **given)
+    def with_target(*, urls: tuple[str, ...], api_key: str | None, config_file: str | None, **given: Any) -> Any:
+        return command(target=_target(urls, api_key, config_file), **given)
 
     with_target.__doc__ = command.__doc__
     for option in (config_option, api_key_option, url_option):
@@ -67,13 +78,14 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_target
 
 
-def _target(url: str | None, api_key: str | None, config_file: str | None) -> Target:
-    if url and api_key:
-        return Target(url.rstrip("/"), api_key, config_file)
+def _target(given: tuple[str, ...], api_key: str | None, config_file: str | None) -> Target:
+    urls = urls_in(",".join(given)) if any(given) else ()
+    if urls and api_key:
+        return Target(urls, api_key, config_file)
     local = local_service(config_file)
     # This machine's key goes to this machine's service and nowhere else.
-    key = api_key or (local.api_key if not url or url.rstrip("/") == local.url else None)
-    return Target((url or local.url).rstrip("/"), key, config_file)
+    key = api_key or (local.api_key if set(urls) <= {local.url} else None)
+    return Target(urls or (local.url,), key, config_file)
 
 
 def lost(error: ConnectionEnded, url: str) -> PushpullError:

@@ -40,7 +40,7 @@ def command(target: Target, cid: str, uid: str | None, token: str | None, lines:
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(
-                _follow(connect(target.url, token=renew, max_backlog=MAX_BACKLOG, auto_ack=False), cid, lines, show)
+                _follow(connect(target.urls, token=renew, max_backlog=MAX_BACKLOG, auto_ack=False), cid, lines, show)
             )
     except ConnectionEnded as error:
         raise lost(error, target.url) from error

@@ -264,3 +264,27 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments():
         }
 
     assert public(Server) == public(AsyncServer)
+
+
+@pytest.mark.parametrize("calling", [Server, AsyncServer])
+async def test_a_call_goes_to_the_next_node_when_one_is_away(calling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend.random, "random", lambda: 0.5)
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        if request.url.host == "one":
+            raise httpx2.ConnectError("refused")
+        if request.url.host == "two":
+            return httpx2.Response(503, json={"code": "store_unavailable", "detail": "cut off"})
+        return ok({"nodes": []})
+
+    client = calling("http://one,http://two,http://three", "key", retry_s=0)
+    made = httpx2.Client if calling is Server else httpx2.AsyncClient
+    client._client = made(**client._client_options, transport=httpx2.MockTransport(answer))
+
+    for _ in range(2):
+        nodes = client.nodes()
+        assert (await nodes if inspect.isawaitable(nodes) else nodes) == []
+
+    assert asked == ["one", "two", "three", "three"]

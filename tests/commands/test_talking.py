@@ -215,3 +215,30 @@ async def test_tail_of_a_conversation_one_is_no_member_of_says_how_to_become_one
 
 def test_tail_wants_to_know_who_follows(run: Run):
     assert run("tail", "c").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment"),
+    [
+        (["--url", "http://one:1,http://two:2"], None),
+        (["--url", "http://one:1", "--url", "http://two:2/"], None),
+        ([], "http://one:1,http://two:2"),
+    ],
+)
+def test_several_nodes_may_be_named(
+    flags: list[str], environment: str | None, api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    given: list[tuple[str, ...]] = []
+    server = _service.Server
+    monkeypatch.setattr(_service, "Server", lambda urls, key, **options: given.append(urls) or server(urls, key))
+    api.on("GET /v1/nodes", ok({"nodes": []}))
+    result = CliRunner().invoke(
+        main, ["nodes", "--json", "--api-key", "k", *flags], env={"PUSHPULL_URL": environment or ""}
+    )
+    assert (result.exit_code, given) == (0, [("http://one:1", "http://two:2")])
+
+
+def test_this_machines_key_is_not_sent_where_another_node_is_among_those_named(run: Run, api: Api):
+    result = run("nodes", key=None, url="http://127.0.0.1:8080,http://service:8080")
+    assert result.exit_code == 2
+    assert "a key of another service is not sent" in result.output
