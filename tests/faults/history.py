@@ -34,6 +34,14 @@ class Answered(Event, tag="answered"):
     cmid: str
     id: LogId | None = None
     code: str = ""
+    at: float = 0.0  # s, by the clock of Crashed
+
+
+class Crashed(Event, tag="crashed"):
+    """A Redis ended and may lack what was confirmed in the `loses_s` seconds before `at`."""
+
+    at: float
+    loses_s: float
 
 
 class Began(Event, tag="began"):
@@ -42,6 +50,28 @@ class Began(Event, tag="began"):
     device: str
     cid: Cid
     pos: LogId
+    user: Uid = Uid("")
+
+
+class Left(Event, tag="left"):
+    """A device was told that its user is no member any more: it shows nothing of the conversation from here on."""
+
+    device: str
+    cid: Cid
+
+
+class Joining(Event, tag="joining"):
+    """The service is about to be asked to make `user` a member again."""
+
+    user: Uid
+    cid: Cid
+
+
+class Parted(Event, tag="parted"):
+    """The service has confirmed that `user` is no member any more."""
+
+    user: Uid
+    cid: Cid
 
 
 class Applied(Event, tag="applied"):
@@ -72,7 +102,9 @@ class Told(Event, tag="told"):
     read: int
 
 
-_decoder = msgspec.json.Decoder(Tried | Answered | Began | Applied | Withdrawn | Told)
+_decoder = msgspec.json.Decoder(
+    Tried | Answered | Crashed | Began | Left | Joining | Parted | Applied | Withdrawn | Told
+)
 _encoder = msgspec.json.Encoder()
 
 

@@ -9,8 +9,21 @@ import pytest
 
 from pushpull.model import Cid, LogId, Uid
 from tests.faults import history
-from tests.faults.checker import Row, Stored, Verdict, judge
-from tests.faults.history import Answered, Applied, Began, Event, Told, Tried, Withdrawn
+from tests.faults.checker import Row, Stored, judge
+from tests.faults.history import (
+    Answered,
+    Applied,
+    Began,
+    Crashed,
+    Event,
+    Joining,
+    Left,
+    Parted,
+    Told,
+    Tried,
+    Withdrawn,
+)
+from tests.faults.verdict import Verdict
 
 ROOM, ALICE, BOB = Cid("room"), Uid("alice"), Uid("bob")
 
@@ -70,6 +83,12 @@ def without(events: list[Event], *gone: Event) -> list[Event]:
     return [event for event in events if event not in gone]
 
 
+def leaving() -> list[Event]:
+    """Two messages on Bob's phone; then he is removed."""
+    began = Began(device="phone", cid=ROOM, pos=LogId("0-0"), user=BOB)
+    return [began, *sent(1), shows(1), *sent(2), shows(2), Parted(user=BOB, cid=ROOM)]
+
+
 PLANTED: dict[str, Callable[[], Verdict]] = {
     "lost": lambda: judge([*good(), *sent(4)], LOG),
     "missing": lambda: judge(without(good(), shows(2)), LOG),
@@ -83,6 +102,9 @@ PLANTED: dict[str, Callable[[], Verdict]] = {
         [*without(good(), sent(3)[1]), Answered(cid=ROOM, sender=ALICE, cmid="c3", code="store_unavailable")], LOG
     ),
     "unordered": lambda: judge([*sent(2), *sent(1)], {ROOM: stored(1, 2)}),
+    "leaked": lambda: judge([*leaving(), *sent(3), shows(3)], LOG, complete=False),
+    "kept": lambda: judge([*leaving(), *sent(3)], {ROOM: stored(1, 2)}, may_lose=True),
+    "behind": lambda: judge(good(), LOG, rows=[Row(BOB, ROOM, joined=0, read=2, unread=1, head=3, delivered=2)]),
     "unread": lambda: judge(good(), LOG, rows=[Row(BOB, ROOM, joined=0, read=2, unread=2)]),
 }
 
@@ -111,6 +133,37 @@ def test_a_message_that_the_log_lost_may_not_stay_on_a_screen() -> None:
     assert judge([*events, *withdrawn, *anew], log, may_lose=True).violations == []
     assert kinds(judge([*events, withdrawn[0], anew[0]], log, may_lose=True)) == ["invented", "missing"]
     assert "lost" in kinds(judge([*events, *withdrawn, *anew], log))
+
+
+def test_a_crash_excuses_what_was_confirmed_shortly_before_it_and_nothing_else() -> None:
+    early = Answered(cid=ROOM, sender=ALICE, cmid="c3", id=at(3), at=10.0)
+    events = [*sent(1), *sent(2), sent(3)[0], early]
+
+    assert judge([*events, Crashed(at=11.0, loses_s=1.5)], {ROOM: stored(1, 2)}).violations == []
+    assert kinds(judge([*events, Crashed(at=13.0, loses_s=1.5)], {ROOM: stored(1, 2)})) == ["lost"]
+
+
+def test_what_was_lost_and_sent_again_may_stand_behind_what_was_under_way() -> None:
+    events = [*sent(1), *sent(2), *sent(3)]
+    log = {ROOM: [*stored(1), Stored(at(2), ALICE, "c3"), Stored(at(3), ALICE, "c2")]}
+
+    assert "unordered" not in kinds(judge(events, log, may_lose=True))
+    assert "unordered" in kinds(judge([event for event in events if isinstance(event, Tried)], log))
+
+
+def test_who_was_told_to_have_left_lacks_nothing_and_begins_anew_after_joining_again() -> None:
+    left = [*leaving(), Left(device="phone", cid=ROOM), *sent(3)]
+    again = Began(device="phone", cid=ROOM, pos=LogId("0-0"), user=BOB)
+    back = [*left, Joining(user=BOB, cid=ROOM), again, shows(1), shows(2), shows(3)]
+
+    assert judge(left, LOG).violations == []
+    assert judge(back, LOG).violations == []
+
+
+def test_what_was_under_way_when_a_member_left_is_no_leak() -> None:
+    events = [*leaving()[:-1], sent(3)[0], leaving()[-1], sent(3)[1], shows(3), Left(device="phone", cid=ROOM)]
+
+    assert judge(events, LOG).violations == []
 
 
 def test_a_retry_that_is_answered_twice_with_the_same_id_is_fine() -> None:

@@ -1,0 +1,59 @@
+"""Fixtures of the fault tests, and the table of what came of each at the end of the run.
+
+`PUSHPULL_FAULTS_JSON=FILE` writes the rows there, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.fault import Fault, judged, suffer
+from tests.faults.load import Load
+from tests.faults.results import Result, table, write
+
+DELIVERIES_MIN = 300
+"""A run that checked fewer had hardly any load, and proves nothing."""
+
+RESULTS = pytest.StashKey[list[Result]]()
+
+Endure = Callable[[Fault, Load], Awaitable[Result]]
+
+
+@pytest.fixture
+def note_result(request: pytest.FixtureRequest) -> Callable[[Result], None]:
+    """Put a row into the table, and fail where something was violated."""
+
+    def note(result: Result) -> None:
+        request.config.stash.setdefault(RESULTS, []).append(result)
+        assert result.violations == []
+
+    return note
+
+
+@pytest.fixture
+def endure(note_result: Callable[[Result], None]) -> Endure:
+    """Let a load suffer a fault, heal in time, and be judged."""
+
+    async def run(fault: Fault, load: Load) -> Result:
+        heal_s = await suffer(fault, load)
+        result = await judged(fault, load, heal_s=heal_s)
+        note_result(result)
+        assert result.deliveries > DELIVERIES_MIN
+        return result
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    results = config.stash.get(RESULTS, [])
+    if not results:
+        return
+    terminalreporter.section("faults")
+    for line in table(results):
+        terminalreporter.write_line(line)
+    if file := os.environ.get("PUSHPULL_FAULTS_JSON"):
+        write(Path(file), results)

@@ -1,0 +1,71 @@
+"""A fault, and how one is carried out on a stage under load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.faults.load import Load
+from tests.faults.results import Result
+
+BEFORE_S = 0.5
+AFTER_S = 0.5
+
+Step = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """For a fault that ends by itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that goes wrong, from `begin` to `end`, and for how long it may be felt.
+
+    `heal_within_s`: seconds from `heal_from` until a message to each conversation is on every device again.
+    `answers_during`: some sends are answered while it lasts; a fault that stops them all is no worse for it.
+    """
+
+    name: str
+    begin: Step
+    end: Step = nothing
+    lasts_s: float = 1.0
+    heal_within_s: float = 10.0
+    heal_from: Literal["begin", "end"] = "end"
+    answers_during: bool = True
+
+
+async def suffer(fault: Fault, load: Load) -> float:
+    """Carry it out while the load runs. Returns the seconds to heal; AssertionError when that takes too long."""
+    await asyncio.sleep(BEFORE_S)
+    began, before = time.monotonic(), load.diary.confirmed
+    assert before > 0, "no send was answered before the fault: there is no load"
+    from_begin = fault.heal_from == "begin"
+    await fault.begin()
+    healing = asyncio.create_task(load.healed(began, within_s=fault.heal_within_s)) if from_begin else None
+    await asyncio.sleep(fault.lasts_s)
+    during = load.diary.confirmed - before
+    assert during > 0 or not fault.answers_during, f"no send was answered during {fault.name}"
+    await fault.end()
+    heal_s = await (healing or load.healed(time.monotonic(), within_s=fault.heal_within_s))
+    healed = load.diary.confirmed
+    await asyncio.sleep(AFTER_S)
+    assert load.diary.confirmed > healed, f"no send was answered after {fault.name}"
+    return heal_s
+
+
+async def judged(fault: Fault, load: Load, *, heal_s: float, may_lose: bool = False) -> Result:
+    """End the load and judge what it saw."""
+    verdict = await load.settle(may_lose=may_lose)
+    return Result(
+        fault=fault.name,
+        sends=verdict.sends,
+        answered=verdict.confirmed,
+        deliveries=verdict.deliveries,
+        violations=[str(violation) for violation in verdict.violations],
+        heal_s=round(heal_s, 2),
+        heal_within_s=fault.heal_within_s,
+    )

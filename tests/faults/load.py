@@ -1,0 +1,241 @@
+"""What runs while things break: a small company of users that talk, read, join and leave, and a backend that posts.
+
+Each third of the conversations is delivered in another way: pushed, gathered and pushed, notified. Most messages are
+sent by devices, each on its own connection; others by the backend over HTTP, every fourth of them twice under one cmid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pushpull.errors import PushpullError
+from pushpull.model import Cid, LogId, Uid, seq_of
+from tests.faults.backend import Backend
+from tests.faults.checker import Row, Stored, judge
+from tests.faults.device import Device
+from tests.faults.diary import Diary
+from tests.faults.history import Joining, Parted
+from tests.faults.verdict import Verdict
+
+WAYS: tuple[dict[str, Any], ...] = ({"mode": "push"}, {"mode": "push", "push_window_ms": 200}, {"mode": "notify"})
+
+CONNECT_S = 30.0
+SETTLE_S = 30.0
+POLL_S = 0.02
+POST_EVERY_S = 0.06
+CHURN_EVERY_S = 0.4
+Logs = dict[Cid, list[Stored]]
+
+
+class Load:
+    """`tag` goes before the names of its conversations, so that several can follow each other on one service."""
+
+    def __init__(
+        self, urls: Sequence[str], *, tag: str = "", users: int = 40, conversations: int = 10, pace_s: float = 0.8
+    ) -> None:
+        self.diary = Diary()
+        self.urls = list(urls)
+        self.cids = [Cid(f"{tag}c{number}") for number in range(conversations)]
+        self.members: dict[Cid, set[Uid]] = {cid: set() for cid in self.cids}
+        self.devices = [self._device(number, tag, pace_s) for number in range(users)]
+        self.comers = [self._comer(number, tag) for number in range(3)]
+        self.backend = Backend(urls)
+        self._probes = itertools.count()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._going = True
+
+    def _device(self, number: int, tag: str, pace_s: float) -> Device:
+        cids = [self.cids[(number + 3 * step) % len(self.cids)] for step in range(3)]
+        return self._enlist(Device(Uid(f"{tag}u{number}"), self._spread(number), self.diary, cids, pace_s=pace_s), cids)
+
+    def _comer(self, number: int, tag: str) -> Device:
+        """One who joins and leaves again and again, and only listens."""
+        cids = self.cids[number::3]
+        return self._enlist(Device(Uid(f"{tag}v{number}"), self._spread(number), self.diary, [], pace_s=0), cids)
+
+    def _enlist(self, device: Device, cids: Sequence[Cid]) -> Device:
+        for cid in cids:
+            self.members[cid].add(device.uid)
+        return device
+
+    def _spread(self, number: int) -> list[str]:
+        at = number % len(self.urls)
+        return self.urls[at:] + self.urls[:at]
+
+    @property
+    def everybody(self) -> list[Device]:
+        return self.devices + self.comers
+
+    def of(self, cid: Cid) -> list[Device]:
+        """The devices of its members."""
+        return [device for device in self.everybody if device.uid in self.members[cid]]
+
+    # ------------------------------------------------------------------------------------------------ life
+
+    async def __aenter__(self) -> Self:
+        for number, cid in enumerate(self.cids):
+            await self._make(cid, WAYS[number % len(WAYS)])
+        for device in self.everybody:
+            for cid in self.cids:
+                if device.uid in self.members[cid]:
+                    device.begin(cid)
+            device.start()
+        await self.until(lambda: all(device.connected for device in self.everybody), CONNECT_S, "connecting")
+        self._tasks = [asyncio.create_task(self._post()), asyncio.create_task(self._come_and_go())]
+        return self
+
+    async def _make(self, cid: Cid, settings: dict[str, Any]) -> None:
+        await self.backend.call(
+            lambda server: server.put_conversation(cid, members=sorted(self.members[cid]), settings=settings)
+        )
+
+    async def __aexit__(self, *_: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(device.stop() for device in self.everybody))
+        await self.backend.__aexit__()
+
+    async def until(self, true: Any, within_s: float, what: str) -> None:
+        """Wait for it; AssertionError with what lacks when it does not come true."""
+        give_up = time.monotonic() + within_s
+        while not true():
+            for device in self.everybody:
+                assert device.ended is None, f"the chat of {device.name} ended: {device.ended!r}"
+            assert time.monotonic() < give_up, f"{what} took longer than {within_s:g} s: {self._behind()}"
+            await asyncio.sleep(POLL_S)
+
+    def _behind(self) -> str:
+        lost = [device.name for device in self.everybody if not device.connected]
+        return f"not connected: {lost}, sends under way: {sum(len(device.sends) for device in self.devices)}"
+
+    # ------------------------------------------------------------------------------------------------ what goes on
+
+    async def _post(self) -> None:
+        for number in itertools.count():
+            await asyncio.sleep(random.uniform(0, 2 * POST_EVERY_S))
+            if not self._going:
+                return
+            cid = random.choice(self.cids)
+            sender = random.choice([device.uid for device in self.devices if device.uid in self.members[cid]])
+            for _ in range(2 if number % 4 == 0 else 1):
+                await self.backend.send(self.diary, cid, sender, f"http-{number}")
+
+    async def _come_and_go(self) -> None:
+        while self._going:
+            await asyncio.sleep(random.uniform(0, 2 * CHURN_EVERY_S))
+            await self.move(random.choice(self.comers).uid, random.choice(self.cids))
+
+    async def move(self, uid: Uid, cid: Cid) -> None:
+        """Remove a member, or make somebody one, and note when that holds."""
+        if uid in self.members[cid]:
+            await self.backend.call(lambda server: server.remove_members(cid, [uid]))
+            self.diary.note(Parted(user=uid, cid=cid))
+            self.members[cid].discard(uid)
+        else:
+            self.diary.note(Joining(user=uid, cid=cid))
+            await self.backend.call(lambda server: server.add_members(cid, [uid]))
+            self.members[cid].add(uid)
+
+    async def healed(self, since: float, *, within_s: float) -> float:
+        """Seconds from `since` until a message that was sent to each conversation now is on every member's device."""
+        number = next(self._probes)
+        heads = await asyncio.gather(*(self._probe(cid, number) for cid in self.cids))
+
+        def arrived() -> bool:
+            return all(
+                device.seqs.get(cid, 0) >= head
+                for cid, head in zip(self.cids, heads, strict=True)
+                for device in self.of(cid)
+            )
+
+        await self.until(arrived, max(0.0, within_s - (time.monotonic() - since)), "healing")
+        return time.monotonic() - since
+
+    async def _probe(self, cid: Cid, number: int) -> int:
+        sender = next(device.uid for device in self.devices if device.uid in self.members[cid])
+        sent = await self.backend.send(self.diary, cid, sender, f"probe-{number}")
+        assert sent is not None
+        return seq_of(sent.id)
+
+    # ------------------------------------------------------------------------------------------------ the end
+
+    async def settle(self, *, may_lose: bool = False) -> Verdict:
+        """No more sends; wait until every device shows its logs to their ends; judge."""
+        self._going = False
+        for device in self.devices:
+            device.sending = False
+        await asyncio.gather(*self._tasks)
+        await self.until(lambda: not any(device.sends for device in self.devices), SETTLE_S, "the last sends")
+        logs = await self._caught_up()
+        return judge(self.diary.events, logs, rows=await self._settled_rows(logs), may_lose=may_lose)
+
+    async def _caught_up(self) -> Logs:
+        """The logs, once every device shows the whole of them. They are read again and again: a send that nobody
+        waits for any more may still be on its way."""
+        give_up = time.monotonic() + SETTLE_S
+        while True:
+            logs = await self.logs()
+            for _ in range(25):
+                lacks = self._lacks(logs)
+                if not lacks:
+                    return logs
+                await asyncio.sleep(POLL_S)
+            assert time.monotonic() < give_up, f"catching up took longer than {SETTLE_S:g} s: {lacks[:5]}"
+
+    def _lacks(self, logs: Logs) -> list[str]:
+        """Who does not show what it should."""
+        return [
+            f"{device.name} stands at {device.seqs.get(cid)} of {cid}, expected {expected}"
+            for cid, head in _heads(logs).items()
+            for device in self.everybody
+            if device.seqs.get(cid) != (expected := head if device.uid in self.members[cid] else None)
+        ]
+
+    async def logs(self) -> Logs:
+        """What every log holds, over HTTP."""
+
+        async def log(server: Any, cid: Cid) -> list[Stored]:
+            return [
+                Stored(LogId(message.id), Uid(message.sender or ""), message.cmid, message.quiet)
+                async for message in server.messages(cid)
+            ]
+
+        return {cid: await self.backend.call(lambda server, cid=cid: log(server, cid)) for cid in self.cids}
+
+    async def _settled_rows(self, logs: Logs) -> list[Row]:
+        """Every member's rows, once the last acks are written (or, past SETTLE_S, as they are: that is judged)."""
+        heads, give_up = _heads(logs), time.monotonic() + SETTLE_S
+        while True:
+            rows = [row for device in self.everybody for row in await self._rows(device.uid)]
+            if all(row.delivered == heads[row.cid] for row in rows) or time.monotonic() > give_up:
+                return rows
+            await asyncio.sleep(0.1)
+
+    async def _rows(self, uid: Uid) -> list[Row]:
+        try:
+            page = await self.backend.call(lambda server: server.user_conversations(uid))
+        except PushpullError as error:
+            raise AssertionError(f"the list of {uid} was refused: {error.message}") from error
+        return [
+            Row(
+                user=uid,
+                cid=Cid(row["cid"]),
+                joined=row["joined"],
+                read=row["read"],
+                unread=row["unread"],
+                head=row["head"],
+                delivered=row["delivered"],
+            )
+            for row in page["conversations"]
+            if row["cid"] in self.members
+        ]
+
+
+def _heads(logs: Logs) -> dict[Cid, int]:
+    return {cid: seq_of(log[-1].id) if log else 0 for cid, log in logs.items()}
