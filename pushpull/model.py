@@ -31,7 +31,8 @@ ZERO_ID: Final = LogId("0-0")
 TAG_DIGEST_BITS: Final = 10
 CMID_MAX: Final = 64
 
-NAME_PATTERN: Final = "[A-Za-z0-9._:@-]{1,128}"
+NAME_MAX: Final = 128
+NAME_PATTERN: Final = f"[A-Za-z0-9._:@-]{{1,{NAME_MAX}}}"
 """Of a cid and a uid."""
 
 EXACT_MAX: Final = 2**53 - 1

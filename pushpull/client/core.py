@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pushpull.client import events, frames
 from pushpull.client.acks import Acks
+from pushpull.client.again import Again
 from pushpull.client.conversations import Conversations, Told
 from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
@@ -42,6 +43,7 @@ class Core:
         self._reads: dict[str, int] = {}
         self._unconfirmed: dict[str, int] = {}  # reads sent; a cut connection may have swallowed them
         self._answers: list[dict[str, Any]] = []  # pongs and list pages: at most one per frame received
+        self._again = Again()
         self._clock_ahead_ms = 0.0  # the service's clock minus `now`
         self._listed: set[str] = set()
 
@@ -59,6 +61,7 @@ class Core:
         self.held.unlist()
         self.pulls.clear()
         self._answers.clear()
+        self._again.clear()
         self.outbox.disconnected(now=now)
 
     def receive(self, frame: frames.Incoming, *, now: float) -> None:
@@ -70,6 +73,7 @@ class Core:
     def outgoing(self, *, now: float) -> list[dict[str, Any]]:
         """The frames to send now, in this order. Acks wait for `ack`, which whoever drives this calls when it may."""
         out, self._answers = self._answers, []
+        out += self._again.take(now=now)
         out += self._due_reads()
         if self.inbox.roomy:
             out += self.pulls.take(self.held.positions, now=now)
@@ -83,12 +87,12 @@ class Core:
         for cid in due:
             del self._reads[cid]
         self._unconfirmed.update(due)
-        return [{"type": "read", "cid": cid, "seq": seq} for cid, seq in due.items()]
+        return [self._again.marked({"type": "read", "cid": cid, "seq": seq}) for cid, seq in due.items()]
 
     def next_at(self, *, now: float) -> float | None:
         """When `outgoing` or `ack` has something to do even if nothing else happens."""
         pulls_at = self.pulls.due_at if self.inbox.roomy else None  # without room, taking wakes whoever drives this
-        times = (self.acks.due_at, self.outbox.due_at(now=now), pulls_at)
+        times = (self.acks.due_at, self.outbox.due_at(now=now), pulls_at, self._again.due_at)
         return min((at for at in times if at is not None), default=None)
 
     def ack(self, *, now: float, at_once: bool = False) -> dict[str, int]:
@@ -118,7 +122,7 @@ class Core:
         for row in frame.conversations:
             self._adopt(row, now)
         if frame.next is not None:
-            self._answers.append({"type": "sync", "after": frame.next})
+            self._answers.append(self._again.marked({"type": "sync", "after": frame.next}))
             return
         self.list_complete = True
         for cid in (self.inbox.handed.keys() | self.held.positions.keys()) - self._listed:
@@ -247,6 +251,8 @@ class Core:
                     self.expired.append(outgoing)
                 return
             self.outbox.on_refused(frame.cid, frame.cmid, error, temporary=temporary, now=now, chance=self._chance())
+            return
+        if temporary and self._again.refused(frame.rid, wait_s=(frame.retry_after_ms or 1000) / 1000, now=now):
             return
         cid = self.pulls.refused(frame.rid, wait_s=(frame.retry_after_ms or 1000) / 1000, now=now)
         if cid is None or not temporary:

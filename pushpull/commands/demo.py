@@ -55,7 +55,7 @@ def command(target: Named, as_json: bool, **given: float) -> None:
     plan = msgspec.convert({"name": f"demo-{secrets.token_hex(3)}", **given}, Plan)
     if plan.members < plan.connected:
         raise click.UsageError(f"--connected {plan.connected} is more than --members {plan.members}")
-    named = click.get_current_context().params["url"] is not None
+    named = any(click.get_current_context().params["urls"])
     try:
         with _live(show=not as_json) as watch:
             summary = asyncio.run(_demo(target if named else None, plan, watch))

@@ -21,6 +21,8 @@ from enum import Enum
 from typing import Final
 
 from pushpull.delivery import frames
+from pushpull.delivery.allowance import Allowance
+from pushpull.delivery.checks import check_hello, wrong_ack
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -34,9 +36,10 @@ from pushpull.delivery.decisions import (
     Submit,
 )
 from pushpull.delivery.drafts import draft
+from pushpull.delivery.lanes import Lanes
 from pushpull.delivery.place import Connection, Device, Place
 from pushpull.errors import BadRequest, Invalid, NotAMember, PushpullError
-from pushpull.model import Cid, Draft, LogId, Mode, SessionId, Uid, check_cid, check_log_id
+from pushpull.model import Cid, LogId, Mode, SessionId, Uid, check_cid
 from pushpull.settings import Settings
 
 HELLO_S: Final = 5.0
@@ -44,7 +47,6 @@ HELLO_BYTES: Final = 16 * 1024  # before anyone is authenticated
 HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some 10,000 conversations
 HEARTBEAT_S: Final = 25.0  # below the 30 to 60 s after which proxies and NATs forget an idle connection
 SILENCE_S: Final = 2.5 * HEARTBEAT_S
-DEVICE_MAX: Final = 128
 UTF8_MAX: Final = 4  # bytes a character takes at the most
 
 BAD_FRAME: Final = 4400
@@ -53,8 +55,12 @@ NOT_ALLOWED: Final = 4403
 NO_ANSWER: Final = 4408
 REPLACED: Final = 4409
 FRAME_TOO_LARGE: Final = 4413
+RATE_LIMITED: Final = 4429
 DRAINING: Final = 1012
 OVERLOADED: Final = 1013
+
+ALWAYS_TAKEN: Final = (frames.Ack, frames.Pong, frames.Auth)
+"""Taken over the rate, too: to refuse them would cost a redelivery, or the connection."""
 
 
 class Phase(Enum):
@@ -87,6 +93,8 @@ class Session:
         self.owner: Device | None = None  # whose places these are, from `opened` on
         self.expires_at: float | None = None
         self.places: dict[Cid, Place] = {}
+        self._allowance = Allowance(settings.limits)  # the user's, from `opened` on
+        self._lanes = Lanes()
         self.since = now
         self.last_received = now
         self.last_sent = now
@@ -120,11 +128,18 @@ class Session:
     def _take(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
         if self.phase is Phase.WAITING:
             return self._take_hello(frame)
+        over_ms = self._allowance.frame(now)
+        if over_ms and self._allowance.abused(now):
+            return [self.close(RATE_LIMITED, "far over the rate of this user, for long")]
         try:
+            if over_ms and not isinstance(frame, ALWAYS_TAKEN):
+                raise self._allowance.refusal(over_ms)
             return self._take_open(frame, now)
         except PushpullError as problem:
-            cid = getattr(frame, "cid", None)
-            return [Reply(frames.error(problem, rid=frame.rid, cid=cid, cmid=getattr(frame, "cmid", None)))]
+            cid, cmid = getattr(frame, "cid", None), getattr(frame, "cmid", None)
+            if isinstance(frame, frames.Send):
+                self.send_failed(Cid(frame.cid), frame.cmid, problem, now)
+            return [Reply(frames.error(problem, rid=frame.rid, cid=cid, cmid=cmid))]
 
     def _take_hello(self, frame: frames.ClientFrame) -> list[Decision]:
         if not isinstance(frame, frames.Hello):
@@ -142,7 +157,7 @@ class Session:
             case frames.Ack():
                 return self._take_acks(frame, now)
             case frames.Send():
-                return [Submit(self._draft(frame), frame.rid)]
+                return [self._take_send(frame, now)]
             case frames.Pull():
                 return [self._take_pull(frame)]
             case frames.Read():
@@ -170,9 +185,12 @@ class Session:
                 decisions.append(Acked(place))
         return decisions
 
-    def _draft(self, frame: frames.Send) -> Draft:
+    def _take_send(self, frame: frames.Send, now: float) -> Submit:
         cid = check_cid(frame.cid)
-        return draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
+        taken = draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
+        self._lanes.check(cid, frame.cmid, now)
+        self._allowance.check_send(now)
+        return Submit(taken, frame.rid)
 
     def _take_pull(self, frame: frames.Pull) -> Fetch:
         place = self._place(frame.cid)
@@ -201,13 +219,20 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ told by the owner
 
-    def opened(self, uid: Uid, *, expires_at: float | None) -> None:
-        """The hello's token was good. `expires_at`: s since 1970 by the same clock as every `now`, or None."""
+    def opened(self, uid: Uid, *, expires_at: float | None, allowance: Allowance | None = None) -> None:
+        """The hello's token was good. `expires_at`: s since 1970 by the same clock as every `now`, or None.
+        `allowance`: the one it shares with the user's other connections.
+        """
+        self._allowance = allowance or self._allowance
         self.phase = Phase.OPEN
         self._due = 0.0
         self.uid = uid
         self.owner = Device(self.id, uid, self.device, self.connection)
         self.expires_at = expires_at
+
+    def send_failed(self, cid: Cid, cmid: str, problem: PushpullError, now: float) -> None:
+        """A send was answered with an error: those behind it must not overtake it."""
+        self._lanes.failed(cid, cmid, problem, now)
 
     def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
         """A fresh token was good; it must be the same user's."""
@@ -260,25 +285,3 @@ class Session:
         quiet_since = max(min(self.last_sent, self.last_received), self.last_ping)
         due = min(quiet_since + HEARTBEAT_S, self.last_received + SILENCE_S)
         return due if self.expires_at is None else min(due, self.expires_at)
-
-
-def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:
-    """Why an ack cannot be meant, or None."""
-    if place is None:
-        return NotAMember(f"ack for {cid[:128]!a}, which is not among the conversations listed to this session")
-    if seq < 0:
-        return Invalid(f"ack {seq} is not a seq: 0 or more")
-    if seq > place.window.sent:
-        return Invalid(f"ack {seq} is past {place.window.sent}, the last seq sent to this device")
-    return None
-
-
-def check_hello(hello: frames.Hello) -> None:
-    """Raise Invalid where a hello's values cannot be taken."""
-    if not 1 <= len(hello.device) <= DEVICE_MAX or not hello.device.isprintable() or " " in hello.device:
-        raise Invalid(f"device {hello.device[:40]!a} is not 1 to {DEVICE_MAX} printable characters without spaces")
-    if hello.max_backlog is not None and hello.max_backlog < 0:
-        raise Invalid(f"max_backlog {hello.max_backlog} is not 0 or more")
-    for cid, log_id in hello.positions.items():
-        check_cid(cid)
-        check_log_id(log_id)

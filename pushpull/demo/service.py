@@ -33,6 +33,8 @@ PATIENCE_S: Final = 3.0
 """Before the second SIGTERM, which cuts a drain short: nobody is connected any more who would notice."""
 KEPT_SECTIONS: Final = ("DELIVERY", "LIMITS", "IDEMPOTENCY", "RETENTION")
 """Settings from the environment that a demo may be asked to show; the others say where and with whom."""
+RAISED: Final = {"PUSHPULL_LIMITS__CONVERSATION_SENDS_PER_S": "10000", "PUSHPULL_LIMITS__SENDS_PER_S": "10000"}
+"""A few devices send for the whole crowd, at the rate that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,7 +121,7 @@ def _environment(**more: str) -> dict[str, str]:
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("PUSHPULL_") or name.startswith(kept)
     }
-    return {**environ, **more}
+    return {**RAISED, **environ, **more}
 
 
 def _free_port() -> int:

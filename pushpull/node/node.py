@@ -20,6 +20,7 @@ from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
 from pushpull.node import drain, history, pending
+from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender, Outcome
 from pushpull.node.audit import Audit
 from pushpull.node.background import Background
@@ -91,6 +92,7 @@ class Node:
             metrics=self.metrics,
             background=self._background,
             peers=peers,
+            allowances=Allowances(settings.limits),
             feeds=feeds,
             reader=reader,
             hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender
 from pushpull.node.background import Background
 from pushpull.node.cursor_news import CursorNews
@@ -26,6 +27,7 @@ class Parts:
     metrics: Metrics
     background: Background
     peers: Peers
+    allowances: Allowances
     feeds: Feeds
     reader: LogReader
     hub: Hub

@@ -172,7 +172,8 @@ class Peer:
         if self.session.phase is not protocol.Phase.CHECKING:
             return
         self._claims = claims
-        self.session.opened(claims.uid, expires_at=on_loop_clock(claims.expires_at))
+        allowance = self._parts.allowances.of(claims.uid)
+        self.session.opened(claims.uid, expires_at=on_loop_clock(claims.expires_at), allowance=allowance)
         self._parts.peers.open(self)
         self._parts.metrics.sessions.set(len(self._parts.peers))
         await register(self._parts, self.session, hello.client[:CLIENT_NAME_MAX])

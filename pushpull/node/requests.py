@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from msgspec.structs import replace
@@ -38,6 +39,7 @@ class Requests:
             frame = frames.sent(outcome, decision.rid)
         else:
             draft = decision.draft
+            self._session.send_failed(draft.cid, draft.cmid, outcome, time.monotonic())
             frame = frames.error(outcome, rid=decision.rid, cid=draft.cid, cmid=draft.cmid)
         self._session.connection.write_soon(frame)
 

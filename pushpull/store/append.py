@@ -12,6 +12,7 @@ from pushpull.errors import (
     NoSuchMessage,
     NotAllowed,
     PushpullError,
+    RateLimited,
     StoreUnavailable,
     no_such_conversation,
     not_a_member,
@@ -23,10 +24,18 @@ from pushpull.store.scripts import APPEND, Arg, Call
 
 
 def append_call(
-    keys: Keys, cid: Cid, drafts: Sequence[Draft], *, bucket: int, window_ms: int, retained: int, inline_max_bytes: int
+    keys: Keys,
+    cid: Cid,
+    drafts: Sequence[Draft],
+    *,
+    bucket: int,
+    window_ms: int,
+    retained: int,
+    per_s: float,
+    inline_max_bytes: int,
 ) -> Call:
     """One call for all `drafts`, which are all of conversation `cid`, in order."""
-    args: list[Arg] = [window_ms, bucket, retained, len(drafts)]
+    args: list[Arg] = [window_ms, bucket, retained, per_s, len(drafts)]
     for draft in drafts:
         args.extend(_item(draft, inline_max_bytes))
     return Call(APPEND, keys.appended(cid, bucket), args)
@@ -80,9 +89,15 @@ def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullEr
             return CmidExpired(f"cmid {cmid} was first tried {detail} ms ago: expected at most {window_ms} ms")
         case "no_such_message":
             return NoSuchMessage(f"ref {ref} is no message that {cid} still has: its head is {detail}")
-        case "invalid" if detail == "ref":
-            return Invalid(f"kind {draft.kind} needs a ref, the seq of a message")
+        case "rate_limited":
+            return RateLimited(f"too many messages a second in {cid}", retry_after_ms=int(detail))
         case "invalid":
-            return Invalid(f"ref {ref} is of kind {detail}: kind {draft.kind} cannot refer to it")
+            return _invalid(draft, detail)
         case _:
             return StoreUnavailable("a send before it failed; retry with the same cmid")
+
+
+def _invalid(draft: Draft, detail: str) -> Invalid:
+    if detail == "ref":
+        return Invalid(f"kind {draft.kind} needs a ref, the seq of a message")
+    return Invalid(f"ref {draft.ref} is of kind {detail}: kind {draft.kind} cannot refer to it")

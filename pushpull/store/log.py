@@ -31,6 +31,7 @@ class Log:
         *,
         window_ms: int,
         retained: int,
+        per_s: float,
         inline_max_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -38,6 +39,7 @@ class Log:
         self._keys = keys
         self._window_ms = window_ms
         self._retained = retained
+        self._per_s = per_s
         self._inline_max_bytes = inline_max_bytes
         self._clock = clock
         self._bucket_ahead = 0  # by how many windows Redis' clock was ahead of ours when it last said so
@@ -88,6 +90,7 @@ class Log:
             bucket=bucket,
             window_ms=self._window_ms,
             retained=self._retained,
+            per_s=self._per_s,
             inline_max_bytes=self._inline_max_bytes,
         )
 

@@ -44,6 +44,7 @@ class Store:
             keys,
             window_ms=window_ms,
             retained=retention.max_messages,
+            per_s=limits.conversation_sends_per_s,
             inline_max_bytes=settings.delivery.inline_max_bytes,
         )
         self.cursors = CursorTable(wire, keys)

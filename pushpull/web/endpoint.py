@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -79,6 +80,11 @@ class Call:
     def query(self) -> QueryParams:
         return self.request.query_params
 
+    def check_send(self) -> None:
+        """Count a send of this user. Raises RateLimited; servers are not bound."""
+        if self.caller.uid is not None:
+            self.node.parts.allowances.of(self.caller.uid).check_send(time.monotonic())
+
     async def require_member(self, cid: Cid) -> Role | None:
         """The caller's role in `cid`; None for a server, which may read all. Raises NoSuchConversation, NotAMember."""
         if self.caller.uid is None:
@@ -145,4 +151,6 @@ async def _admitted(who: Who, request: Request, service: Service) -> Caller:
     caller = await identify(request.headers, authenticator=service.authenticator, node=service.node)
     if who is Who.SERVER and not caller.is_server:
         raise NotAllowed("this call is for servers: expected an x-api-key, not a user's token")
+    if caller.uid is not None:
+        service.node.parts.allowances.of(caller.uid).check_call(time.monotonic())
     return caller

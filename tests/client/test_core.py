@@ -74,7 +74,7 @@ def test_a_notified_conversation_that_is_behind_is_pulled_from_its_row():
 def test_the_next_page_of_the_list_is_asked_for():
     device = core()
     device.receive(frames.Sync(conversations=(row("0-0"),), next="c"), now=0.0)
-    assert device.outgoing(now=0.0) == [{"type": "sync", "after": "c"}]
+    assert device.outgoing(now=0.0) == [{"type": "sync", "after": "c", "rid": "again sync c"}]
 
 
 def test_a_conversation_that_the_whole_list_lacks_was_left():
@@ -188,7 +188,7 @@ def test_a_read_that_a_cut_may_have_swallowed_is_said_again():
     device.closed(now=1.0)
     device.opened(WELCOME, now=2.0)
     device.receive(frames.Sync(conversations=(row("5-1", head=5, read=2),)), now=2.0)
-    assert device.outgoing(now=2.0) == [{"type": "read", "cid": "c", "seq": 5}]
+    assert device.outgoing(now=2.0) == [{"type": "read", "cid": "c", "seq": 5, "rid": "again read c 5"}]
 
 
 def test_a_read_waits_until_its_conversation_is_listed():
@@ -360,3 +360,20 @@ def test_through_losses_repeats_disorder_cuts_and_failovers_the_device_holds_exa
     held = {seq: tag for seq, tag in service.held.items() if seq not in service.redacted}
     assert held == {seq: tag for seq, tag in service.log.items() if seq not in service.redacted}
     assert service.device.inbox.stored["c"] == service.id_of(service.head)
+
+
+def test_a_read_and_a_list_page_refused_for_now_are_said_again_when_told_to():
+    device = core()
+    device.receive(frames.Sync(conversations=(row("5-1", head=5),), next="c"), now=0.0)
+    device.read("c", 5)
+    device.ack(now=0.0, at_once=True)
+    sync, read = device.outgoing(now=0.0)
+    for said in (sync, read):
+        device.receive(
+            frames.Refusal(code="rate_limited", message="over the rate", rid=said["rid"], retry_after_ms=300),
+            now=1.0,
+        )
+
+    assert device.outgoing(now=1.2) == []
+    assert device.next_at(now=1.2) == 1.3
+    assert device.outgoing(now=1.3) == [sync, read]

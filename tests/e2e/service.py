@@ -33,6 +33,9 @@ SECRET = "a-secret-of-at-least-32-characters!"
 API_KEY = "an-api-key-of-the-tests"
 START_S = 20.0
 
+UNBOUND = {"frames_per_s": 1e6, "sends_per_s": 1e6, "conversation_sends_per_s": 1e6}
+"""Tests send as fast as they can, unless they are about that."""
+
 
 def token_of(uid: str, **claims: Any) -> str:
     """A token that is good for an hour, unless the claims say otherwise; a claim of None is left out."""
@@ -135,7 +138,7 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
         auth=Auth(jwt_secret=(SECRET,), api_keys=(API_KEY,), **sections.get("auth", {})),
         delivery=Delivery(**delivery),
         server=ServerSettings(**server),
-        limits=Limits(**sections.get("limits", {})),
+        limits=Limits(**UNBOUND | sections.get("limits", {})),
         retention=Retention(**sections.get("retention", {})),
         idempotency=Idempotency(**sections.get("idempotency", {})),
     )
@@ -190,6 +193,7 @@ class ServiceProcess:
             "auth__jwt_secret": SECRET,
             "auth__api_keys": API_KEY,
             "log__format": "console",
+            **{f"limits__{name}": value for name, value in UNBOUND.items()},
             **settings,
         }
         self._environ = {

@@ -37,6 +37,7 @@ from pushpull.model import (
     SessionId,
     Uid,
 )
+from pushpull.node.allowances import Allowances
 from pushpull.node.rows import row_json
 from pushpull.settings import Settings
 from pushpull.store.values import MemberCounts, MemberRow, Receipts, RowRequest, SessionRecord
@@ -179,7 +180,7 @@ class FakeNode:
         self.store = FakeStore()
         self.id = "n1"
         self.ready = True
-        self.parts = SimpleNamespace(draining=False)
+        self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits), draining=False)
         self.asked_pending: dict[str, Any] = {}
         registry = CollectorRegistry()
         Counter("pushpull_appends", "messages stored", registry=registry).inc()

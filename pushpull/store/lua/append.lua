@@ -4,7 +4,7 @@
 -- KEYS   1 meta  2 log  3 members  4 roles  5 delivered  6 read  7 quiet  8 mentions  9 redacted  10 edits
 --        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel
 -- ARGV   1 idempotency window, ms  2 the number of the bucket in KEYS[11]  3 messages retained by default, 0: all
---        4 number of items; then for each item, 14 values:
+--        4 messages a second by default  5 number of items; then for each item, 14 values:
 --        sender ("": the service)  own ("1": sent with the sender's own token)  cmid  kind  body  quiet ("1")
 --        mentions (JSON, "": none)  mention index (",uid,…,", "": none)  ref ("": none)  first_at (ms, "": unknown)
 --        digest  tag digest  chain ("": none)  the bell's blob ("": none)
@@ -15,25 +15,40 @@ local META, LOG, MEMBERS, ROLES, DELIVERED, READ = KEYS[1], KEYS[2], KEYS[3], KE
 local QUIET, MENTIONS, REDACTED, EDITS = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local CMIDS, CMIDS_BEFORE, BELL = KEYS[11], KEYS[12], KEYS[13]
 local WINDOW_MS, BUCKET = tonumber(ARGV[1]), tonumber(ARGV[2])
-local RETAINED, ITEMS, STRIDE = tonumber(ARGV[3]), tonumber(ARGV[4]), 14
+local RETAINED, PER_S, ITEMS, STRIDE = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), 14
 
 -- Trimming is a few µs, so it waits for a multiple of this; `floor` moves at once and hides what waits.
 local TRIM_EVERY = 64
+-- So many seconds' worth of messages may come at once.
+local BURST_S = 5
 
 local function refuse(code, ...) return {'err', code, ...} end
 
-local meta = redis.call('HMGET', META, 'epoch', 'last', 'floor', 'count', 'mver', 'set:retain_messages')
+local meta = redis.call('HMGET', META, 'epoch', 'last', 'floor', 'count', 'mver', 'set:retain_messages',
+  'set:sends_per_s', 'full_at')
 local epoch, last, floor, count, mver = meta[1], meta[2], tonumber(meta[3]), tonumber(meta[4]), meta[5]
 local seq, last_ms = 0, 0
 if epoch then
   local last_seq, last_tag = string.match(last, '^(%d+)-(%d+)$')
   seq, last_ms = tonumber(last_seq), math.floor(tonumber(last_tag) / 1024)
   RETAINED = tonumber(meta[6] or '') or RETAINED
+  PER_S = tonumber(meta[7] or '') or PER_S
 end
 local now_ms = now_in_ms()
 local ms = math.max(now_ms, last_ms)
 if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
   return {'bucket', math.floor(ms / WINDOW_MS)}
+end
+
+-- The conversation's token bucket is one number: when (ms) it will be full again. Never further off than an empty one
+-- needs, whatever the clock did since it was written, or the rate.
+local INTERVAL_MS = 1000 / PER_S
+local ROOM_MS = math.max(1, PER_S * BURST_S) * INTERVAL_MS
+local full_at = math.min(math.max(tonumber(meta[8] or '') or 0, now_ms), now_ms + ROOM_MS)
+
+local function check_rate()
+  local over_ms = full_at + INTERVAL_MS - now_ms - ROOM_MS
+  if over_ms > 0.001 then return refuse('rate_limited', exact(math.ceil(over_ms - 0.001))) end
 end
 
 -- A sender as it is while this script runs, asked for once: {member (its score, or false), role, delivered}.
@@ -107,7 +122,7 @@ local function check(item)
   if item.first_at and now_ms - item.first_at > WINDOW_MS then
     return refuse('cmid_expired', exact(now_ms - item.first_at))
   end
-  return check_ref(item, role)
+  return check_ref(item, role) or check_rate()
 end
 
 local function fields_of(item)
@@ -174,11 +189,11 @@ local function write(item)
   local was, prev = seq, last
   local id = exact(seq + 1) .. '-' .. exact(ms * 1024 + item.tag_digest)
   redis.call('XADD', LOG, id, unpack(fields_of(item)))
-  seq, last = seq + 1, id
+  seq, last, full_at = seq + 1, id, full_at + INTERVAL_MS
   if not item.quiet then count = count + 1 end
   if RETAINED > 0 then floor = math.max(floor, seq - RETAINED + 1) end
   local at, low, total = exact(seq), exact(floor), exact(count)
-  redis.call('HSET', META, 'seq', at, 'last', last, 'floor', low, 'count', total)
+  redis.call('HSET', META, 'seq', at, 'last', last, 'floor', low, 'count', total, 'full_at', full_at)
   remember_cmid(item)
   if item.quiet then redis.call('ZADD', QUIET, at, at) end
   if item.mention_index ~= '' then redis.call('ZADD', MENTIONS, at, at .. ' ' .. item.mention_index) end
@@ -214,7 +229,7 @@ end
 
 local replies, broken = {}, {}
 for i = 1, ITEMS do
-  local item = item_at(5 + (i - 1) * STRIDE)
+  local item = item_at(6 + (i - 1) * STRIDE)
   local reply
   if item.chain ~= '' and broken[item.chain] then
     reply = refuse('store_unavailable')

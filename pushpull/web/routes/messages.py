@@ -28,6 +28,7 @@ async def send(call: Call) -> Response:
     bound = limits.body_bytes + limits.mentions * MENTION_BYTES + SMALL_BYTES
     body = decode(await read_body(call.request, bound), SendBody)
     sender = call.caller.sender(body.sender)
+    call.check_send()
     sent = await call.node.send(draft(body, cid=cid, sender=sender, own=not call.caller.is_server, limits=limits))
     return reply(_sent(sent), 200 if sent.dup else 201)
 
@@ -61,6 +62,7 @@ async def read_page(call: Call) -> Response:
 
 async def redact(call: Call) -> Response:
     sender = call.caller.sender(None)
+    call.check_send()
     sent = await call.node.send(redaction(call.cid, call.seq, sender=sender, own=not call.caller.is_server))
     return reply(_sent(sent))
 
