@@ -17,6 +17,7 @@ from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
 from pushpull.web.endpoint import Service, routes_of
 from pushpull.web.gate import Gate
+from pushpull.web.hardened import Hardened
 from pushpull.web.openapi import openapi_document
 from pushpull.web.problems import on_http_exception
 from pushpull.web.routes import ENDPOINTS
@@ -38,7 +39,7 @@ def create_app(node: Node, authenticator: Authenticator, *, origins: Mapping[str
     """
     app = Starlette(
         routes=[*routes_of(ENDPOINTS), WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint)],
-        middleware=_cors(node.settings.server.origins),
+        middleware=[Middleware(Hardened), *_cors(node.settings.server.origins)],
         exception_handlers={HTTPException: on_http_exception},
     )
     # A redirect would lose the body of a PUT in many clients; a 404 says what is wrong.

@@ -36,7 +36,8 @@ class Gate:
         origins = self.node.settings.server.origins
         if origins:
             return "*" in origins or origin in origins
-        return urlsplit(origin).netloc == headers.get("host")
+        host = _host_of(origin)
+        return host is not None and host == headers.get("host")
 
     def token(self, headers: Mapping[str, str], query: str) -> str | None:
         """The token of the upgrade: `Authorization: Bearer`, or in the query where the settings allow it."""
@@ -52,6 +53,14 @@ class Gate:
         claims = await self._authenticator.user(token)
         await self.node.check_revoked(claims.uid, claims.issued_at)
         return claims
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an Origin header; None for `null` (a page without an origin) and for what is no origin."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def speaks_ours(offered: str) -> bool:

@@ -104,6 +104,11 @@ class Wire:
         """The frames of this type that nobody asked for yet; after `closed`, all that will ever come."""
         return [frame for frame in self._heard if frame["type"] == kind]
 
+    @property
+    def kept(self) -> list[Frame]:
+        """Everything heard that nobody asked for yet, in order."""
+        return list(self._heard)
+
     async def collect(self, cid: str, upto: int, *, ack: bool = True, after: int = 0) -> list[Frame]:
         """The items of `cid` in (after, upto], from `messages` frames as they come; each frame acked unless not to be.
 
