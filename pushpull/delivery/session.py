@@ -61,6 +61,8 @@ OVERLOADED: Final = 1013
 
 ALWAYS_TAKEN: Final = (frames.Ack, frames.Pong, frames.Auth)
 """Taken over the rate, too: to refuse them would cost a redelivery, or the connection."""
+KICKED: Final = "the session was ended by the service"
+REPLACED_BY_ANOTHER: Final = "replaced by another connection"
 
 
 class Phase(Enum):

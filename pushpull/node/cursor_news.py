@@ -4,6 +4,8 @@ A `read` that was moved, by another device, by this one, or by the backend, is t
 acks move, and what follows from a device's own sends, is told once in OWN_S and conversation, the newest of it: an echo
 of every ack would double the frames of a busy group.
 
+Devices on other nodes are told through node.abroad.
+
 Bounded by the places of this node: what waits is a place, not a frame.
 """
 
@@ -15,6 +17,7 @@ from typing import Final
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
 from pushpull.model import Cid, Cursors, SessionId, Uid
+from pushpull.node.abroad import Abroad
 from pushpull.node.peers import Peers
 
 OWN_S: Final = 3.0
@@ -22,13 +25,20 @@ SLICE: Final = 256  # written between two turns of the loop
 
 
 class CursorNews:
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, abroad: Abroad) -> None:
         self._peers = peers
+        self._abroad = abroad
         self._waiting: dict[Place, None] = {}
         self._turn = 1  # a new one every OWN_S
 
     def moved(self, cid: Cid, uid: Uid, after: Cursors, by: SessionId | None = None) -> None:
         """The cursors of `uid` are at `after`; `by`: the session whose send moved them."""
+        if uid in self._abroad.users:
+            self._abroad.moved(cid, uid, after)
+        self.told_here(cid, uid, after, by)
+
+    def told_here(self, cid: Cid, uid: Uid, after: Cursors, by: SessionId | None = None) -> None:
+        """Tell the user's devices on this node alone: another node has it announced."""
         for place in self._peers.places_of(uid, cid):
             before = place.told
             news = place.news_of(after)
@@ -47,6 +57,7 @@ class CursorNews:
 
     async def tell_waiting(self) -> None:
         """Tell what has waited. Call every OWN_S."""
+        self._abroad.tell_waiting()
         waiting, self._waiting = self._waiting, {}
         self._turn += 1
         for number, place in enumerate(waiting):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pushpull.delivery import frames
@@ -13,18 +14,23 @@ from pushpull.delivery.session import DRAINING
 from pushpull.errors import PushpullError
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
+from pushpull.store.values import NodeRecord
 
 log = logging.getLogger(__name__)
 
 LONE_S: Final = 1.0
 ASK_S: Final = 1.0  # Redis, who else is there
+TOGETHER_S: Final = 0.3  # between the first and the last of several nodes that are told to go at once
 GOODBYE_S: Final = 1.0  # for the answers to our close frames
 
 
-async def close_all(parts: Parts) -> None:
-    """Tell every device to go, close who has not gone at its turn, end who does not answer the close."""
+async def close_all(parts: Parts, *, say: Callable[[], Awaitable[None]]) -> None:
+    """Tell every device to go, close who has not gone at its turn, end who does not answer the close.
+
+    `say` tells the other nodes that this one drains.
+    """
     parts.draining = True
-    seconds = await _seconds(parts)
+    seconds = await _seconds(parts, say)
     peers = list(parts.peers)
     log.info("draining %s connections over %g s", len(peers), seconds)
     frame = frames.drain(after_ms=0, jitter_ms=int(seconds * 1000))
@@ -39,15 +45,24 @@ async def close_all(parts: Parts) -> None:
         peer.abort()
 
 
-async def _seconds(parts: Parts) -> float:
+async def _seconds(parts: Parts, say: Callable[[], Awaitable[None]]) -> float:
     """`drain_s` spares the other nodes a storm; where there is no other, devices only wait for our successor."""
     seconds = parts.settings.server.drain_s
     try:
         async with asyncio.timeout(ASK_S):
-            others = [node for node in await parts.store.presence.nodes() if node.id != parts.node_id]
+            await say()
+            others = await _others(parts)
     except (PushpullError, TimeoutError):
         return seconds
     return seconds if others else min(seconds, LONE_S)
+
+
+async def _others(parts: Parts) -> list[NodeRecord]:
+    """The nodes that stay. Those that go away at the same moment, as all workers of one process do, have said so."""
+    if len(parts.store.nodes.known) > 1:
+        await asyncio.sleep(TOGETHER_S)
+    alive = await parts.store.nodes.alive()
+    return [node for node in alive if node.id != parts.node_id and not node.info.get("draining")]
 
 
 async def _empty_within(peers: Peers, seconds: float) -> None:

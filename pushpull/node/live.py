@@ -14,7 +14,8 @@ from typing import Final
 from pushpull.delivery import frames
 from pushpull.delivery import session as protocol
 from pushpull.errors import NoSuchConversation, PushpullError
-from pushpull.model import Cid, Mode, SessionId, Uid, seq_of
+from pushpull.model import Cid, Mode, Uid, seq_of
+from pushpull.node import standing
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
@@ -169,21 +170,35 @@ class Live:
         elif said.kind in ("left", "deleted") and said.cid is not None:
             self._leave(said.cid, said.users, said.kind)
         elif said.kind == "kick":
-            self._kick(said.users, said.session)
+            self._kick(said)
         elif said.kind == "revoked" and said.ts is not None:
             for uid in said.users:
                 self._parts.revocations.forget(uid)
             for peer in self._peers(said.users):
                 peer.revoked_before(said.ts)
+        elif said.kind in ("here", "gone", "cursors"):
+            self._heard_from_abroad(said)
+
+    def _heard_from_abroad(self, said: Announcement) -> None:
+        for uid in said.users:
+            if said.kind == "cursors" and said.cid is not None and said.cursors is not None:
+                self._parts.cursor_news.told_here(said.cid, uid, said.cursors)
+            elif said.kind == "here" and said.node is not None:
+                self._parts.abroad.noted(uid, [said.node])
+            elif said.kind == "gone" and said.node is not None:
+                self._parts.abroad.gone(uid, said.node)
 
     def _peers(self, users: Iterable[Uid]) -> Iterable[Connected]:
         for uid in users:
             yield from self._parts.peers.of(uid)
 
-    def _kick(self, users: Iterable[Uid], session: SessionId | None) -> None:
-        for peer in self._peers(users):
-            if session is None or peer.session.id == session:
-                peer.close(protocol.NOT_ALLOWED, "the session was ended by the service")
+    def _kick(self, said: Announcement) -> None:
+        for peer in self._peers(said.users):
+            if said.session is None or peer.session.id == said.session:
+                if said.replaced:
+                    peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+                else:
+                    peer.close(protocol.NOT_ALLOWED, protocol.KICKED)
 
     async def _join(self, peer: Connected, cid: Cid) -> None:
         try:
@@ -195,20 +210,13 @@ class Live:
 
     async def _catch_up_on_announcements(self) -> None:
         """The control channel was cut: whatever was announced meanwhile is looked up for each user here."""
+        await standing.check(self._parts)
         for uid in self._parts.peers.users():
             for peer in self._parts.peers.of(uid):
                 try:
-                    await self._check_revoked(peer)
                     await peer.check_list()
                 except PushpullError:
                     peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
-
-    async def _check_revoked(self, peer: Connected) -> None:
-        uid = peer.session.uid
-        self._parts.revocations.forget(uid)
-        before = await self._parts.revocations.before(uid)
-        if before is not None:
-            peer.revoked_before(before)
 
     # ------------------------------------------------------------------------------------------------ divergence
 

@@ -20,6 +20,7 @@ from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
 from pushpull.node import drain, history, pending
+from pushpull.node.abroad import Abroad
 from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender, Outcome
 from pushpull.node.audit import Audit
@@ -28,6 +29,7 @@ from pushpull.node.cursor_news import OWN_S, CursorNews
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.doorbell import Doorbell
 from pushpull.node.feeds import Feeds
+from pushpull.node.heartbeat import BEAT_S, Heartbeat
 from pushpull.node.history import PageAnswer
 from pushpull.node.hub import Hub
 from pushpull.node.live import Live
@@ -48,7 +50,6 @@ log = logging.getLogger(__name__)
 REDELIVERY_TICK_S: Final = 0.1
 SESSION_TICK_S: Final = 1.0
 PENDING_S: Final = 0.2
-BEAT_S: Final = 5.0
 HOUSEKEEPING_S: Final = 5.0
 SWEEP_S: Final = 600.0
 SWEEP_JITTER: Final = 0.01
@@ -72,7 +73,6 @@ class Node:
         self.store = store
         self.metrics = Metrics()
         self._background = Background()
-        self._started_at = time.time()
         self._lag_s = 0.0
         self._measured = (time.monotonic(), time.thread_time())
         self._doorbell = Doorbell(store.bells(), self._background, rung=lambda rings: self._live.rung(rings))
@@ -83,7 +83,8 @@ class Node:
             gone=lambda feed: self._live.gone(feed),
         )
         peers = Peers(settings.limits.connections)
-        self._cursor_news = CursorNews(peers)
+        self._abroad = Abroad(self.id, store.presence, store.nodes, peers, self._background)
+        self._cursor_news = CursorNews(peers, self._abroad)
         feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale)
         self.parts = Parts(
             node_id=self.id,
@@ -104,8 +105,10 @@ class Node:
             ),
             cursor_news=self._cursor_news,
             revocations=Revocations(store.presence),
+            abroad=self._abroad,
         )
         self._live = Live(self.parts)
+        self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._lag_s)
         self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
@@ -116,13 +119,13 @@ class Node:
     async def start(self) -> None:
         """Subscribe, say that this node is here, start what runs by the clock. Raises StoreUnavailable."""
         await self._doorbell.start(self.id)
-        await self._beat()
+        await self._heartbeat.beat()
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
         repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
-        repeat(self._beat, every_s=BEAT_S, name="heartbeat")
+        repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
         repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
         audit_s = self.settings.delivery.audit_interval_s
@@ -131,7 +134,7 @@ class Node:
 
     async def drain(self) -> None:
         """Go away politely: let the devices go, then write what waits."""
-        await drain.close_all(self.parts)
+        await drain.close_all(self.parts, say=self._heartbeat.beat)
         try:
             async with asyncio.timeout(LAST_WRITES_S):
                 await self._write_what_waits()
@@ -154,7 +157,7 @@ class Node:
         await self._doorbell.stop()
         try:
             async with asyncio.timeout(LEAVE_S):
-                await self.store.presence.leave(self.id)
+                await self.store.nodes.leave(self.id)
         except (PushpullError, TimeoutError) as problem:
             log.debug("node stays listed until its heartbeat is old: %s", type(problem).__name__)
 
@@ -182,7 +185,10 @@ class Node:
 
     async def send(self, draft: Draft) -> Sent:
         """Append one message. Raises PushpullError."""
-        return await self.parts.appender.append(draft)
+        sent = await self.parts.appender.append(draft)
+        if sent.moved is not None and draft.sender is not None:
+            self._abroad.moved_by_call(draft.cid, draft.sender, sent.moved)
+        return sent
 
     async def send_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Append several; one outcome each, in order."""
@@ -217,6 +223,7 @@ class Node:
         after = (await self.store.cursors.flush({cid: [move]}))[cid][0]
         if after is not None:
             self._cursor_news.moved(cid, uid, after)
+            self._abroad.moved_by_call(cid, uid, after)
             return after
         now = await self.store.cursors.get(cid, uid)
         if now is None:
@@ -230,7 +237,7 @@ class Node:
         return {"rows": await pending.rows(self.parts, cid, user=user, min_idle_ms=min_idle_ms, limit=limit)}
 
     async def nodes(self) -> list[dict[str, Any]]:
-        return [{"node": node.id, "age_ms": node.age_ms, **node.info} for node in await self.store.presence.nodes()]
+        return [{"node": node.id, "age_ms": node.age_ms, **node.info} for node in await self.store.nodes.alive()]
 
     async def readiness(self) -> Readiness:
         health = await self.store.health()
@@ -264,18 +271,6 @@ class Node:
     def _measure_lag(self, due: float) -> None:
         self._lag_s = max(0.0, time.monotonic() - due)
         self.metrics.loop_lag.set(self._lag_s)
-
-    async def _beat(self) -> None:
-        await self.store.presence.beat(
-            self.id,
-            {
-                "sessions": len(self.parts.peers),
-                "feeds": len(self.parts.feeds),
-                "lag_ms": round(self._lag_s * 1000, 1),
-                "started_at": int(self._started_at * 1000),
-                "draining": self.parts.draining,
-            },
-        )
 
     async def _keep_house(self) -> None:
         await self.parts.feeds.close_idle(time.monotonic())

@@ -11,7 +11,7 @@ from pushpull.delivery.session import Session
 from pushpull.model import Claims
 from pushpull.node.parts import Parts
 from pushpull.settings import Settings
-from pushpull.store.values import SessionRecord
+from pushpull.store.values import Opened, SessionRecord
 
 ACK_DELAY_MS: Final = 200  # acks may wait this long for others: it costs the sender's view of `delivered` that much
 ACK_MAX: Final = 64
@@ -57,9 +57,9 @@ def _limits(settings: Settings) -> dict[str, float]:
     }
 
 
-async def register(parts: Parts, session: Session, client: str) -> None:
-    """Make the session known to every node, and end those it replaces. Raises StoreUnavailable."""
-    record = SessionRecord(
+def record_of(parts: Parts, session: Session, client: str) -> SessionRecord:
+    """The session as every node can look it up."""
+    return SessionRecord(
         id=session.id,
         uid=session.uid,
         device=session.device,
@@ -67,12 +67,15 @@ async def register(parts: Parts, session: Session, client: str) -> None:
         client=client,
         connected_at_ms=int(time.time() * 1000),
     )
-    for replaced in await parts.store.presence.open_session(record):
+
+
+def entered(parts: Parts, session: Session, opened: Opened) -> None:
+    """The session is on its user's table: end those of this node that it replaces."""
+    for replaced in opened.replaced:
         peer = parts.peers.get(replaced.id)
         if peer is not None:
-            peer.close(protocol.REPLACED, "replaced by another connection")
-        elif replaced.node != parts.node_id:  # one of this node's is gone already
-            await parts.store.presence.kick(replaced.uid, replaced.id)
+            peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+    parts.abroad.opened(session.uid, opened.elsewhere)
 
 
 def on_loop_clock(expires_at: float | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pushpull.node.abroad import Abroad
 from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender
 from pushpull.node.background import Background
@@ -35,4 +36,5 @@ class Parts:
     cursors: CursorWriter
     cursor_news: CursorNews
     revocations: Revocations
+    abroad: Abroad
     draining: bool = False

@@ -20,9 +20,10 @@ from pushpull.delivery.session import Session
 from pushpull.errors import PushpullError, RateLimited, Unauthenticated
 from pushpull.model import Cid, Claims, SessionId
 from pushpull.node.listing import Listing
-from pushpull.node.opening import on_loop_clock, register, welcome
+from pushpull.node.opening import entered, on_loop_clock, record_of, welcome
 from pushpull.node.parts import Parts
 from pushpull.node.requests import Requests
+from pushpull.store.values import Opened, SessionRecord
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Peer:
             authenticated=claims is not None,
         )
         self._requests = Requests(parts, self.session)
+        self.record: SessionRecord | None = None  # once it is on its user's table, or on its way there
+        self._entering: asyncio.Future[Opened] | None = None
         self._listing: Listing | None = None
         self._opening = False  # between the hello and the first page of the list; frames wait
         self._waiting: list[str | bytes] = []  # a list: an empty deque holds 600 bytes, for as long as the connection
@@ -86,6 +89,7 @@ class Peer:
             task.cancel()
         if session.owner is not None:
             self._parts.metrics.sessions.set(len(self._parts.peers))
+            self._parts.abroad.left(session.uid)
             self._parts.background.spawn(self._leave_registry(), "leave registry")
 
     def close(self, code: int, reason: str) -> None:
@@ -176,7 +180,7 @@ class Peer:
         self.session.opened(claims.uid, expires_at=on_loop_clock(claims.expires_at), allowance=allowance)
         self._parts.peers.open(self)
         self._parts.metrics.sessions.set(len(self._parts.peers))
-        await register(self._parts, self.session, hello.client[:CLIENT_NAME_MAX])
+        await self._enter(hello.client[:CLIENT_NAME_MAX])
         self.write(frames.welcome(welcome(self._parts, self.session, claims), hello.rid))
         # Before the list is read: who joins a conversation meanwhile is announced, and must not be missed.
         self._listing = Listing(self._parts, self.session, hello)
@@ -185,6 +189,14 @@ class Peer:
         waiting, self._waiting = self._waiting, []
         for text in waiting:
             self.received(text)
+
+    async def _enter(self, client: str) -> None:
+        """Make the session known to every node, and end those it replaces. Raises StoreUnavailable."""
+        self.record = record_of(self._parts, self.session, client)
+        self._entering = self._parts.store.presence.open_session(self.record)
+        # Shielded: if the connection is lost now, its row is taken off once it is known to be there.
+        entered(self._parts, self.session, await asyncio.shield(self._entering))
+        self._entering = None
 
     async def _identify(self, token: str | None) -> Claims:
         if token is None:
@@ -214,6 +226,8 @@ class Peer:
             self.close(protocol.NOT_AUTHENTICATED, "token_revoked")
 
     async def _leave_registry(self) -> None:
+        if self._entering is not None:
+            await asyncio.wait([self._entering])
         try:
             await self._parts.store.presence.close_session(self.session.uid, self.session.id)
         except PushpullError as problem:

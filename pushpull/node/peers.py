@@ -9,12 +9,14 @@ from typing import Protocol
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Session
 from pushpull.model import Cid, SessionId, Uid
+from pushpull.store.values import SessionRecord
 
 
 class Connected(Protocol):
     """One connection of a device, as the rest of the node reaches it (node.peer.Peer)."""
 
     session: Session
+    record: SessionRecord | None  # its row on the user's table
 
     def write(self, data: bytes) -> None:
         """Send one frame."""

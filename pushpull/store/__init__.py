@@ -8,6 +8,7 @@ from pushpull.store.conversations import Conversations
 from pushpull.store.cursors import CursorTable
 from pushpull.store.log import Log
 from pushpull.store.members import Members
+from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
 from pushpull.store.presence import Presence
 from pushpull.store.store import Store
@@ -21,6 +22,7 @@ from pushpull.store.values import (
     MemberCounts,
     MemberRow,
     NodeRecord,
+    Opened,
     PendingRow,
     PendingSummary,
     ProbeEcho,
@@ -29,6 +31,7 @@ from pushpull.store.values import (
     Ring,
     RowRequest,
     SessionRecord,
+    Standing,
     Subscribed,
     Verdict,
 )
@@ -48,6 +51,8 @@ __all__ = [
     "MemberRow",
     "Members",
     "NodeRecord",
+    "Nodes",
+    "Opened",
     "Pending",
     "PendingRow",
     "PendingSummary",
@@ -58,6 +63,7 @@ __all__ = [
     "Ring",
     "RowRequest",
     "SessionRecord",
+    "Standing",
     "Store",
     "Subscribed",
     "Verdict",

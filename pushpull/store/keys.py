@@ -96,6 +96,9 @@ class Keys:
     def revoked(self, uid: Uid) -> str:
         return f"{self.prefix}{{u:{uid}}}:revoked"
 
+    def ended(self, uid: Uid) -> str:
+        return f"{self.prefix}{{u:{uid}}}:ended"
+
     def nodes(self) -> str:
         return f"{self.prefix}nodes"
 

@@ -1,9 +1,19 @@
-"""Who is connected where: nodes that beat, the sessions of each user, and what every node must hear about them."""
+"""Who is connected where: the sessions of each user, which were ended, and what every node must hear about them.
+
+Theory of operation. A user's table holds one row for each open session, with its node. A row counts while its node
+lives (store.nodes); rows of dead nodes are taken off by whoever comes across them. A node that was only paused finds
+its rows gone, and enters them again (`enter_again`), unless the device opened elsewhere meanwhile.
+
+What ends a session on another node is announced, and kept for an hour under `ended`: an announcement can be lost, and
+a node that may have missed some asks how its sessions stand (`standings`).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -12,12 +22,17 @@ from pushpull.model import SessionId, Uid
 from pushpull.store.batch import Batch
 from pushpull.store.control import publish
 from pushpull.store.keys import Keys
-from pushpull.store.scripts import BEAT, NODES, OPEN_SESSION, Arg, Call, Wire
-from pushpull.store.values import Announcement, NodeRecord, SessionRecord
+from pushpull.store.nodes import Nodes
+from pushpull.store.scripts import OPEN_SESSION, Arg, Call, Wire
+from pushpull.store.values import Announcement, Opened, SessionRecord, Standing
 
-ALIVE_MS: Final = 15_000
-FORGOTTEN_MS: Final = 24 * 3_600_000  # a node that was killed and never came back under its id
+ENDED_S: Final = 3600
+"""How long a node may be cut off or paused and still learn that a session was ended."""
+ENDED_MAX: Final = 64
+"""Ended sessions remembered of one user; of more than that the oldest are forgotten."""
 
+_KICKED: Final = "kicked"
+_REPLACED: Final = "replaced"
 _ORDER_FIELD: Final = b"#"
 
 
@@ -30,15 +45,17 @@ class _Kept(msgspec.Struct, frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode_kept = msgspec.json.Decoder(_Kept).decode
-_decode_info = msgspec.json.Decoder(dict[str, Any]).decode
+
+Command = tuple[Arg, ...]
 
 
 class Presence:
-    """Sessions and nodes. A user's table is bounded by the sessions it may have, opening one drops the surplus."""
+    """Sessions. A user's table is bounded by the sessions it may have, opening one drops the surplus."""
 
-    def __init__(self, wire: Wire, keys: Keys, *, most_sessions: int) -> None:
+    def __init__(self, wire: Wire, keys: Keys, nodes: Nodes, *, most_sessions: int) -> None:
         self._wire = wire
         self._keys = keys
+        self._nodes = nodes
         self._most_sessions = most_sessions
         self._opened = Batch(self._open_sessions)
         self._said = Batch(self._announce_all)
@@ -49,33 +66,84 @@ class Presence:
         for batch in (self._opened, self._said, self._revoked):
             batch.stop()
 
-    async def open_session(self, session: SessionRecord) -> list[SessionRecord]:
-        """Enter a session; return those it takes the place of, which the caller closes or kicks.
+    # ------------------------------------------------------------------------------------------------ open, close
 
-        These are the ones of the same device, and the oldest over the number a user may have.
+    def open_session(self, session: SessionRecord) -> asyncio.Future[Opened]:
+        """Enter a session. The answer: those of its own node it takes the place of, which the caller closes (other
+        nodes are told), and where else the user is connected.
+
+        Replaced are those of the same device, and the oldest over the number a user may have.
         """
-        return await self._opened.ask(session)
+        return self._opened.ask(session)
 
-    async def _open_sessions(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
+    async def _open_sessions(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError]:
+        found = await self._enter(sessions)
+        tidying: list[Command] = []
+        said: list[Announcement] = []
+        answers: list[Opened | PushpullError] = []
+        for session, before in zip(sessions, found, strict=True):
+            if isinstance(before, PushpullError):
+                answers.append(before)
+                continue
+            replaced = self._replaced_by(session, before)
+            if replaced:
+                tidying.append(self._off_the_table(session.uid, [each.id for each in replaced]))
+                others = [each.id for each in replaced if each.node != session.node]
+                tidying += self._end(session.uid, others, _REPLACED)
+                said += [Announcement(kind="kick", users=(session.uid,), session=o, replaced=True) for o in others]
+            here = [each for each in replaced if each.node == session.node]
+            stay = frozenset(each.node for each in before if each not in replaced)
+            answers.append(Opened(here, stay - {session.node}))
+        await self._wire.commands(tidying, again=True)
+        await self._wire.commands([command for each in said for command in publish(self._keys, each)], again=True)
+        return answers
+
+    async def enter_again(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError | None]:
+        """Enter sessions that fell off the table while their node was taken for dead; None for one whose place is
+        taken, by the same device or by as many others as the user may have: its node closes it."""
+        found = await self._enter(sessions)
+        answers: list[Opened | PushpullError | None] = []
+        tidying: list[Command] = []
+        for session, before in zip(sessions, found, strict=True):
+            if isinstance(before, PushpullError):
+                answers.append(before)
+            elif self._replaced_by(session, before):
+                tidying.append(self._off_the_table(session.uid, [session.id]))
+                answers.append(None)
+            else:
+                answers.append(Opened([], frozenset(each.node for each in before) - {session.node}))
+        await self._wire.commands(tidying, again=True)
+        return answers
+
+    async def _enter(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
+        """Enter each; what else the user had open on live nodes then, oldest first. Rows of dead nodes are dropped."""
         calls = [Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, _kept(each)]) for each in sessions]
-        # May run twice: a session is not among those it replaces.
+        # May run twice: a session is not among those it finds.
         replies = await self._wire.run_many(calls, again=True)
         found = [
-            reply if isinstance(reply, PushpullError) else self._replaced(session, reply)
+            reply
+            if isinstance(reply, PushpullError)
+            else [each for each in _in_order(session.uid, _pairs(reply)) if each.id != session.id]
             for session, reply in zip(sessions, replies, strict=True)
         ]
-        drops: list[tuple[Arg, ...]] = [
-            ("HDEL", self._keys.sessions(session.uid), *(each.id for each in replaced))
-            for session, replaced in zip(sessions, found, strict=True)
-            if isinstance(replaced, list) and replaced
-        ]
-        await self._wire.commands(drops, again=True)
-        return found
+        return await self._of_the_living(found)
 
-    def _replaced(self, session: SessionRecord, flat: Sequence[bytes]) -> list[SessionRecord]:
-        """Whose place `session` takes among those in `flat`, the user's table before it."""
-        before = _in_order(session.uid, dict(zip(flat[::2], flat[1::2], strict=True)))
-        before = [each for each in before if each.id != session.id]
+    async def _of_the_living(
+        self, found: Sequence[list[SessionRecord] | PushpullError]
+    ) -> list[list[SessionRecord] | PushpullError]:
+        """Without the rows of dead nodes, which are taken off their tables."""
+        rows = [row for each in found if not isinstance(each, PushpullError) for row in each]
+        dead = await self._nodes.dead(row.node for row in rows)
+        if not dead:
+            return list(found)
+        lost = [self._off_the_table(row.uid, [row.id]) for row in rows if row.node in dead]
+        await self._wire.commands(lost, again=True)
+        return [
+            each if isinstance(each, PushpullError) else [row for row in each if row.node not in dead] for each in found
+        ]
+
+    def _replaced_by(self, session: SessionRecord, before: Sequence[SessionRecord]) -> list[SessionRecord]:
+        """Whose place `session` takes among those who were there."""
         same = [each for each in before if each.device == session.device]
         others = [each for each in before if each.device != session.device]
         surplus = len(others) + 1 - self._most_sessions
@@ -83,24 +151,41 @@ class Presence:
 
     async def close_session(self, uid: Uid, session: SessionId) -> None:
         """Take a session off the table, if it is still there."""
-        await self._wire.command("HDEL", self._keys.sessions(uid), session, again=True)
+        await self._wire.command(*self._off_the_table(uid, [session]), again=True)
+
+    def _off_the_table(self, uid: Uid, sessions: Sequence[SessionId]) -> Command:
+        return ("HDEL", self._keys.sessions(uid), *sessions)
+
+    # ------------------------------------------------------------------------------------------------ asked
 
     async def sessions(self, uid: Uid) -> list[SessionRecord]:
-        """The user's live sessions, oldest first: those whose node has beaten within 15 s."""
+        """The user's sessions on nodes that live, oldest first."""
+        await self._nodes.alive()
         found = await self._wire.command("HGETALL", self._keys.sessions(uid), again=True)
-        if not found:
-            return []
-        alive = {node.id for node in await self.nodes()}
-        return [each for each in _in_order(uid, found) if each.node in alive]
+        (living,) = await self._of_the_living([_in_order(uid, found)])
+        assert not isinstance(living, PushpullError)
+        return living
 
-    async def kick(self, uid: Uid, session: SessionId | None = None) -> None:
-        """Tell every node to close this session of the user's, or all of them."""
-        await self._announce(Announcement(kind="kick", users=(uid,), session=session))
-
-    async def revoke_before(self, uid: Uid, ts: int) -> None:
-        """Refuse the user's tokens issued before `ts` (s since 1970), and tell every node to close their sessions."""
-        await self._wire.command("SET", self._keys.revoked(uid), ts, again=True)
-        await self._announce(Announcement(kind="revoked", users=(uid,), ts=ts))
+    async def standings(self, sessions: Sequence[SessionRecord]) -> list[Standing]:
+        """What became of sessions while their node may have missed announcements; in order."""
+        commands: list[Command] = []
+        for each in sessions:
+            ended = (_ended(each.id, _KICKED), _ended(each.id, _REPLACED))
+            commands += [
+                ("GET", self._keys.revoked(each.uid)),
+                ("ZMSCORE", self._keys.ended(each.uid), *ended),
+                ("HGETALL", self._keys.sessions(each.uid)),
+            ]
+        replies = await self._wire.commands(commands, again=True)
+        tables = [
+            _in_order(each.uid, table if isinstance(table, dict) else _pairs(table))
+            for each, table in zip(sessions, replies[2::3], strict=True)
+        ]
+        living = await self._of_the_living(tables)
+        return [
+            _standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
+            for session, revoked, ended, table in zip(sessions, replies[::3], replies[1::3], living, strict=True)
+        ]
 
     async def revoked_before(self, uid: Uid) -> int | None:
         """Tokens of the user's issued before this (s since 1970) are refused; None: no such time was set."""
@@ -110,33 +195,70 @@ class Presence:
         found = await self._wire.commands([("GET", self._keys.revoked(uid)) for uid in users], again=True)
         return [None if each is None else int(each) for each in found]
 
-    async def _announce(self, said: Announcement) -> None:
+    # ------------------------------------------------------------------------------------------------ ended
+
+    async def kick(self, uid: Uid, session: SessionId | None = None) -> None:
+        """Close this session of the user's, or all of them, on whatever node."""
+        sessions = [session] if session is not None else await self._open_now(uid)
+        if sessions:
+            await self._wire.commands(
+                [self._off_the_table(uid, sessions), *self._end(uid, sessions, _KICKED)], again=True
+            )
+        await self.announce(Announcement(kind="kick", users=(uid,), session=session))
+
+    async def _open_now(self, uid: Uid) -> list[SessionId]:
+        found = await self._wire.command("HKEYS", self._keys.sessions(uid), again=True)
+        return [SessionId(name.decode()) for name in found if name != _ORDER_FIELD]
+
+    def _end(self, uid: Uid, sessions: Sequence[SessionId], how: str) -> list[Command]:
+        """Remember that these were ended."""
+        if not sessions:
+            return []
+        key, now = self._keys.ended(uid), int(time.time())
+        rows: list[Arg] = [part for each in sessions for part in (now, _ended(each, how))]
+        return [
+            ("ZADD", key, *rows),
+            ("ZREMRANGEBYRANK", key, 0, -ENDED_MAX - 1),
+            ("EXPIRE", key, ENDED_S),
+        ]
+
+    async def revoke_before(self, uid: Uid, ts: int) -> None:
+        """Refuse the user's tokens issued before `ts` (s since 1970), and tell every node to close their sessions."""
+        await self._wire.command("SET", self._keys.revoked(uid), ts, again=True)
+        await self.announce(Announcement(kind="revoked", users=(uid,), ts=ts))
+
+    async def announce(self, said: Announcement) -> None:
+        """Tell every node."""
         await self._said.ask(said)
 
     async def _announce_all(self, said: Sequence[Announcement]) -> list[None]:
         await self._wire.commands([command for each in said for command in publish(self._keys, each)], again=True)
         return [None] * len(said)
 
-    async def beat(self, node: str, info: Mapping[str, object]) -> None:
-        """Say that `node` lives, and what it says of itself (JSON values); 15 s of silence is death."""
-        await self._wire.run(Call(BEAT, [self._keys.nodes()], [node, _encode(dict(info))]), again=True)
 
-    async def nodes(self) -> list[NodeRecord]:
-        """The nodes that have beaten within 15 s, by id. Those silent for a day are forgotten on the way."""
-        now, flat = await self._wire.run(Call(NODES, [self._keys.nodes()]), again=True)
-        everyone = [_node(int(now), *pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
-        forgotten = [node.id for node in everyone if node.age_ms > FORGOTTEN_MS]
-        if forgotten:
-            await self._wire.command("HDEL", self._keys.nodes(), *forgotten, again=True)
-        return sorted((node for node in everyone if node.age_ms <= ALIVE_MS), key=lambda node: node.id)
+def _standing(
+    session: SessionRecord, revoked: bytes | None, ended: Sequence[float | None], table: Sequence[SessionRecord]
+) -> Standing:
+    kicked, replaced = (each is not None for each in ended)
+    return Standing(
+        revoked_before=None if revoked is None else int(revoked),
+        kicked=kicked,
+        replaced=replaced,
+        listed=any(row.id == session.id for row in table),
+        elsewhere=frozenset(row.node for row in table) - {session.node},
+    )
 
-    async def leave(self, node: str) -> None:
-        """Take a node off the table: it goes away on purpose."""
-        await self._wire.command("HDEL", self._keys.nodes(), node, again=True)
+
+def _ended(session: SessionId, how: str) -> str:
+    return f"{session} {how}"
 
 
 def _kept(session: SessionRecord) -> bytes:
     return _encode(_Kept(session.device, session.node, session.client, session.connected_at_ms))
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:
@@ -161,8 +283,3 @@ def _in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:
         )
         for _, name, kept in rows
     ]
-
-
-def _node(now_ms: int, name: bytes, value: bytes) -> NodeRecord:
-    beat_ms, _, info = value.partition(b" ")
-    return NodeRecord(name.decode(), max(0, now_ms - int(beat_ms)), _decode_info(info))

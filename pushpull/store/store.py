@@ -18,6 +18,7 @@ from pushpull.store.health import check_health
 from pushpull.store.keys import Keys
 from pushpull.store.log import Log
 from pushpull.store.members import Members
+from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
 from pushpull.store.presence import Presence
 from pushpull.store.scripts import Wire
@@ -53,7 +54,8 @@ class Store:
         )
         self.conversations = Conversations(wire, keys, self.members, window_ms=window_ms)
         self.pending = Pending(wire, keys, self.cursors)
-        self.presence = Presence(wire, keys, most_sessions=limits.sessions_per_user)
+        self.nodes = Nodes(wire, keys)
+        self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 
     @classmethod
     async def open(cls, settings: Settings, *, url: str) -> Store:

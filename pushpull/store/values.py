@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from pushpull.model import ZERO_ID, Cid, Entry, Head, LogId, Role, SessionId, Uid
+from pushpull.model import ZERO_ID, Cid, Cursors, Entry, Head, LogId, Role, SessionId, Uid
 
 Unnamed = Literal["delivered", "all", "head"]
 """Where a device begins in a conversation that it names no position in."""
@@ -138,6 +138,26 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A session was entered: `replaced` are those of its own node whose place it takes, `elsewhere` the other nodes
+    where the user is connected."""
+
+    replaced: Sequence[SessionRecord]
+    elsewhere: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What became of a session while its node may not have heard."""
+
+    revoked_before: int | None  # s since 1970; None: no token of the user's was revoked
+    kicked: bool
+    replaced: bool
+    listed: bool  # it is on the user's table
+    elsewhere: frozenset[str]  # other nodes where the user is connected
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRecord:
     """A node that beat lately: `info` as it gave it, `age_ms` since its last beat by Redis' clock."""
 
@@ -187,13 +207,17 @@ class ControlSubscribed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """Said to every node: joined | left | deleted (a cid, users) or kick | revoked (one user)."""
+    """Said to every node: joined | left | deleted (a cid, users), kick | revoked (one user), here | gone (a user is, or
+    is no longer, connected on `node` too) or cursors (a user's, in a cid)."""
 
     kind: str
     cid: Cid | None = None
     users: tuple[Uid, ...] = ()
     session: SessionId | None = None  # kick: this one; None: all of the user's
+    replaced: bool = False  # kick: because another session took its place
     ts: int | None = None  # revoked: tokens issued before this (s since 1970)
+    node: str | None = None  # here, gone
+    cursors: Cursors | None = None
 
 
 @dataclass(frozen=True, slots=True)

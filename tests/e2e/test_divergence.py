@@ -71,6 +71,24 @@ async def test_connected_devices_hear_reset_before_anything_of_the_new_log(
     assert (await service.row("bob", "room"))["epoch"] == reset["epoch"]
 
 
+async def test_devices_of_every_node_hear_it_and_the_epoch_moves_once(
+    serve: Serve, service: LocalService, room: str, redis: Any
+) -> None:
+    other = await serve()
+    bob, carol = await service.device("bob"), await other.device("carol")
+    for wire in (bob, carol):
+        await wire.collect("room", 10, after=0)
+    kept = await lose_tail(redis)
+
+    await other.post("room", "seven again", "new 7", sender="alice")
+
+    resets = [await wire.hear("reset", cid="room") for wire in (bob, carol)]
+    for wire, reset in zip((bob, carol), resets, strict=True):
+        assert (reset["reason"], reset["pos"]) == ("diverged", kept)
+        assert [item["body"] for item in await wire.collect("room", 7, after=6)] == ["new 7"]
+    assert {reset["epoch"] for reset in resets} == {(await service.row("bob", "room"))["epoch"]}
+
+
 async def test_devices_that_stand_below_what_was_lost_hear_no_reset(
     service: LocalService, room: str, redis: Any
 ) -> None:

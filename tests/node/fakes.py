@@ -11,7 +11,9 @@ from pushpull.delivery.place import Place
 from pushpull.delivery.session import Session
 from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Head, LogId, Mode, SessionId, Uid, seq_of
+from pushpull.node.abroad import Abroad
 from pushpull.node.background import Background
+from pushpull.node.cursor_news import CursorNews
 from pushpull.node.feed import Feed
 from pushpull.node.feeds import Feeds
 from pushpull.node.hub import Hub
@@ -21,7 +23,16 @@ from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
 from pushpull.settings import Delivery, Limits, Settings
-from pushpull.store.values import Bell, LogRead, ReadRequest, Verdict
+from pushpull.store.values import (
+    Announcement,
+    Bell,
+    LogRead,
+    Opened,
+    ReadRequest,
+    SessionRecord,
+    Standing,
+    Verdict,
+)
 from tests.delivery.words import ROOM, Connection, entry, log_id
 
 
@@ -203,6 +214,46 @@ class FakeMembers:
         return [None if uid in self.gone else 0 for uid in users]
 
 
+class FakePresence:
+    """The tables of users and nodes: what a test says became of its sessions, and what was announced."""
+
+    def __init__(self) -> None:
+        self.known = frozenset({"here"})
+        self.fates: dict[SessionId, dict[str, Any]] = {}  # → fields of its Standing that differ from a good one's
+        self.again: dict[SessionId, Opened | PushpullError | None] = {}
+        self.entered_again: list[SessionId] = []
+        self.closed: list[SessionId] = []
+        self.announced: list[Announcement] = []
+        self.problems: list[PushpullError] = []  # for the next calls
+
+    def _raise(self) -> None:
+        if self.problems:
+            raise self.problems.pop(0)
+
+    async def announce(self, said: Announcement) -> None:
+        self._raise()
+        self.announced.append(said)
+
+    async def standings(self, sessions: Sequence[SessionRecord]) -> list[Standing]:
+        self._raise()
+        good: dict[str, Any] = {
+            "revoked_before": None,
+            "kicked": False,
+            "replaced": False,
+            "listed": True,
+            "elsewhere": frozenset(),
+        }
+        return [Standing(**(good | self.fates.get(each.id, {}))) for each in sessions]
+
+    async def enter_again(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError | None]:
+        self._raise()
+        self.entered_again += [each.id for each in sessions]
+        return [self.again.get(each.id, Opened([], frozenset())) for each in sessions]
+
+    async def close_session(self, uid: Uid, session: SessionId) -> None:
+        self.closed.append(session)
+
+
 class Board:
     """Where bells are subscribed to: confirms at once, or when a test says so."""
 
@@ -229,6 +280,9 @@ class FakePeer:
         self.session = session
         self.connection: Connection = session.connection  # type: ignore[assignment]
         self._hub = hub
+        self.record: SessionRecord | None = SessionRecord(
+            id=session.id, uid=session.uid, device=session.device, node="here", client="", connected_at_ms=0
+        )
         self.joins: list[Cid] = []
         self.list_checks = 0
         self.left: list[tuple[Cid, str]] = []
@@ -271,7 +325,7 @@ class Bench:
         self.log, self.members, self.board = FakeLog(), FakeMembers(), Board()
         self.metrics, self.background = Metrics(), Background()
         self.forgotten: list[Uid] = []
-        self.revoked: dict[Uid, int] = {}
+        self.presence = FakePresence()
         self.reader = LogReader(
             self.log,
             self.metrics,
@@ -282,6 +336,7 @@ class Bench:
         self.board.feeds = self.feeds
         self.hub = Hub(self.settings, self.metrics, feeds=self.feeds, reader=self.reader, background=self.background)
         self.peers = Peers(100)
+        self.abroad = Abroad("here", self.presence, self.presence, self.peers, self.background)
         parts: Any = SimpleNamespace(
             feeds=self.feeds,
             reader=self.reader,
@@ -290,16 +345,15 @@ class Bench:
             peers=self.peers,
             metrics=self.metrics,
             settings=self.settings,
-            store=SimpleNamespace(log=self.log, members=self.members),
-            revocations=SimpleNamespace(forget=self.forgotten.append, before=self._revoked_before),
+            store=SimpleNamespace(log=self.log, members=self.members, presence=self.presence),
+            abroad=self.abroad,
+            cursor_news=CursorNews(self.peers, self.abroad),
+            revocations=SimpleNamespace(forget=self.forgotten.append),
         )
         self.parts: Parts = parts
         self.live = Live(parts)
         self.places: list[Place] = []
         self.said: list[Connection] = []
-
-    async def _revoked_before(self, uid: Uid) -> int | None:
-        return self.revoked.get(uid)
 
     async def open(self, cid: Cid = ROOM) -> Feed:
         return (await self.feeds.open([cid]))[cid]

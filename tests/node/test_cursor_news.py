@@ -25,7 +25,7 @@ async def devices(bench: Bench) -> list[Place]:
 
 @pytest.fixture
 def news(bench: Bench) -> CursorNews:
-    return CursorNews(bench.peers)
+    return CursorNews(bench.peers, bench.abroad)
 
 
 def told(bench: Bench, device: int) -> list[tuple[int, int]]:

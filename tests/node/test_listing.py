@@ -176,7 +176,7 @@ async def test_the_users_other_devices_are_told_where_a_position_moved_the_curso
     list_of, peer, conversations = held_listing(bench)
     conversations.go_on.set()
     conversations.delivered_before = 1
-    news = CursorNews(bench.peers)
+    news = CursorNews(bench.peers, bench.abroad)
     list_of._parts.cursor_news = news
     feed = await bench.open()
     other = bench.attach(feed, at=3, uid=peer.session.uid)

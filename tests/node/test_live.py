@@ -313,6 +313,15 @@ async def test_a_kick_ends_one_session_or_all(bench: Bench) -> None:
     assert two.connection.closed == (4403, "the session was ended by the service")
 
 
+async def test_a_session_that_was_replaced_on_another_node_is_told_so(bench: Bench) -> None:
+    one, two = bench.peer("alice"), bench.peer("alice")
+
+    announce(bench, "kick", "alice", cid=None, session=SessionId(one.session.id), replaced=True)
+
+    assert one.connection.closed == (4409, "replaced by another connection")
+    assert two.connection.closed is None
+
+
 async def test_revoked_tokens_are_looked_at_again_and_forgotten(bench: Bench) -> None:
     peer, other = bench.peer("alice"), bench.peer("bob")
 
@@ -323,13 +332,13 @@ async def test_revoked_tokens_are_looked_at_again_and_forgotten(bench: Bench) ->
 
 async def test_a_revocation_that_was_announced_while_the_control_channel_was_cut_is_looked_up(bench: Bench) -> None:
     alice, bob = bench.peer("alice"), bench.peer("bob")
-    bench.revoked[ALICE] = 500
+    bench.presence.fates[alice.session.id] = {"revoked_before": 500}
 
     bench.live.rung([ControlSubscribed()])
     await turns()
 
     assert (alice.revoked, bob.revoked) == ([500], [])
-    assert bench.forgotten == [ALICE, BOB]
+    assert sorted(bench.forgotten) == [ALICE, BOB]
 
 
 async def test_an_announcement_of_a_later_release_is_passed_over(bench: Bench) -> None:

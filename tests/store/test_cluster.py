@@ -59,7 +59,7 @@ async def everything(store: Store) -> None:
     assert [cursors[0].delivered for cursors in flushed.values() if cursors[0]] == [5] * len(CIDS)
     assert [head.seq for head in await store.log.heads(CIDS) if head] == [5] * len(CIDS)
     await store.log.move_epoch(CIDS[0], (await store.conversations.head(CIDS[0])).epoch)
-    await store.presence.beat("n1", {})
+    await store.nodes.beat("n1", {})
     await store.presence.open_session(
         SessionRecord(id=SessionId("s"), uid=BOB, device="d", node="n1", client="c", connected_at_ms=1)
     )

@@ -1,0 +1,38 @@
+"""Saying that this node lives, hearing which others do, and noticing that this one was taken for dead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from pushpull.node import standing
+from pushpull.node.parts import Parts
+
+BEAT_S: Final = 2.0  # three of them missed are death: store.nodes.ALIVE_MS
+
+
+class Heartbeat:
+    def __init__(self, parts: Parts, *, lag_s: Callable[[], float]) -> None:
+        """`lag_s`: how late the loop is, for those who list the nodes."""
+        self._parts = parts
+        self._lag_s = lag_s
+        self._started_ms = int(time.time() * 1000)
+
+    async def beat(self) -> None:
+        """Call every BEAT_S. Raises StoreUnavailable."""
+        parts = self._parts
+        alive = await parts.store.nodes.beat(
+            parts.node_id,
+            {
+                "sessions": len(parts.peers),
+                "feeds": len(parts.feeds),
+                "lag_ms": round(self._lag_s() * 1000, 1),
+                "started_at": self._started_ms,
+                "draining": parts.draining,
+            },
+        )
+        if not alive and len(parts.peers) > 0:
+            parts.background.spawn(standing.check(parts), "sessions check")
+        await parts.store.nodes.alive()
+        parts.abroad.keep(parts.store.nodes.known)
