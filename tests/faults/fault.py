@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.faults.history import Crashed
 from tests.faults.load import Load
 from tests.faults.results import Result
 
@@ -26,6 +27,7 @@ class Fault:
     """Something that goes wrong, from `begin` to `end`, and for how long it may be felt.
 
     `heal_within_s`: seconds from `heal_from` until a message to each conversation is on every device again.
+    `may_lose_s`: when `begin` is over, what was confirmed in the seconds before may be gone, and is told to be.
     `answers_during`: some sends are answered while it lasts; a fault that stops them all is no worse for it.
     """
 
@@ -36,6 +38,7 @@ class Fault:
     heal_within_s: float = 10.0
     heal_from: Literal["begin", "end"] = "end"
     answers_during: bool = True
+    may_lose_s: float = 0.0
 
 
 async def suffer(fault: Fault, load: Load) -> float:
@@ -44,7 +47,7 @@ async def suffer(fault: Fault, load: Load) -> float:
     began, before = time.monotonic(), load.diary.confirmed
     assert before > 0, "no send was answered before the fault: there is no load"
     from_begin = fault.heal_from == "begin"
-    await fault.begin()
+    await _begin(fault, load)
     healing = asyncio.create_task(load.healed(began, within_s=fault.heal_within_s)) if from_begin else None
     await asyncio.sleep(fault.lasts_s)
     during = load.diary.confirmed - before
@@ -55,6 +58,17 @@ async def suffer(fault: Fault, load: Load) -> float:
     await asyncio.sleep(AFTER_S)
     assert load.diary.confirmed > healed, f"no send was answered after {fault.name}"
     return heal_s
+
+
+async def _begin(fault: Fault, load: Load) -> None:
+    if not fault.may_lose_s:
+        await fault.begin()
+        return
+    # Who was a member when the tail was lost would not be known: nobody comes or goes in what may be lost.
+    async with load.nobody_moves():
+        await asyncio.sleep(fault.may_lose_s)
+        await fault.begin()
+        load.diary.note(Crashed(at=time.monotonic(), loses_s=fault.may_lose_s))
 
 
 async def judged(fault: Fault, load: Load, *, heal_s: float, may_lose: bool = False) -> Result:

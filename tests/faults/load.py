@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from pushpull.errors import PushpullError
@@ -48,6 +48,7 @@ class Load:
         self._probes = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
         self._going = True
+        self._moving = asyncio.Lock()
 
     def _device(self, number: int, tag: str, pace_s: float) -> Device:
         cids = [self.cids[(number + 3 * step) % len(self.cids)] for step in range(3)]
@@ -85,7 +86,7 @@ class Load:
                 if device.uid in self.members[cid]:
                     device.begin(cid)
             device.start()
-        await self.until(lambda: all(device.connected for device in self.everybody), CONNECT_S, "connecting")
+        await self.until(self._offline, CONNECT_S, "connecting")
         self._tasks = [asyncio.create_task(self._post()), asyncio.create_task(self._come_and_go())]
         return self
 
@@ -101,18 +102,20 @@ class Load:
         await asyncio.gather(*(device.stop() for device in self.everybody))
         await self.backend.__aexit__()
 
-    async def until(self, true: Any, within_s: float, what: str) -> None:
-        """Wait for it; AssertionError with what lacks when it does not come true."""
+    async def until(self, lacks: Callable[[], list[str]], within_s: float, what: str) -> None:
+        """Wait until nothing is lacking; AssertionError with what still is when that takes too long."""
         give_up = time.monotonic() + within_s
-        while not true():
+        while lacking := lacks():
             for device in self.everybody:
                 assert device.ended is None, f"the chat of {device.name} ended: {device.ended!r}"
-            assert time.monotonic() < give_up, f"{what} took longer than {within_s:g} s: {self._behind()}"
+            assert time.monotonic() < give_up, f"{what} took longer than {within_s:g} s: {lacking[:5]}"
             await asyncio.sleep(POLL_S)
 
-    def _behind(self) -> str:
-        lost = [device.name for device in self.everybody if not device.connected]
-        return f"not connected: {lost}, sends under way: {sum(len(device.sends) for device in self.devices)}"
+    def _offline(self) -> list[str]:
+        return [f"{device.name} is not connected" for device in self.everybody if not device.connected]
+
+    def _unanswered(self) -> list[str]:
+        return [f"{device.name} waits for {len(device.sends)} answers" for device in self.devices if device.sends]
 
     # ------------------------------------------------------------------------------------------------ what goes on
 
@@ -129,7 +132,14 @@ class Load:
     async def _come_and_go(self) -> None:
         while self._going:
             await asyncio.sleep(random.uniform(0, 2 * CHURN_EVERY_S))
-            await self.move(random.choice(self.comers).uid, random.choice(self.cids))
+            async with self._moving:
+                if not self._going:
+                    return
+                await self.move(random.choice(self.comers).uid, random.choice(self.cids))
+
+    def nobody_moves(self) -> asyncio.Lock:
+        """While it is held, nobody joins or leaves."""
+        return self._moving
 
     async def move(self, uid: Uid, cid: Cid) -> None:
         """Remove a member, or make somebody one, and note when that holds."""
@@ -147,14 +157,15 @@ class Load:
         number = next(self._probes)
         heads = await asyncio.gather(*(self._probe(cid, number) for cid in self.cids))
 
-        def arrived() -> bool:
-            return all(
-                device.seqs.get(cid, 0) >= head
+        def lacks() -> list[str]:
+            return [
+                f"{device.name} stands at {device.seqs.get(cid)} of {cid}, expected {head}"
                 for cid, head in zip(self.cids, heads, strict=True)
                 for device in self.of(cid)
-            )
+                if device.seqs.get(cid, 0) < head
+            ]
 
-        await self.until(arrived, max(0.0, within_s - (time.monotonic() - since)), "healing")
+        await self.until(lacks, max(0.0, within_s - (time.monotonic() - since)), "healing")
         return time.monotonic() - since
 
     async def _probe(self, cid: Cid, number: int) -> int:
@@ -165,13 +176,17 @@ class Load:
 
     # ------------------------------------------------------------------------------------------------ the end
 
-    async def settle(self, *, may_lose: bool = False) -> Verdict:
-        """No more sends; wait until every device shows its logs to their ends; judge."""
+    async def fall_silent(self) -> None:
+        """No more sends, reads, comings and goings; what is under way is answered."""
         self._going = False
         for device in self.devices:
             device.sending = False
-        await asyncio.gather(*self._tasks)
-        await self.until(lambda: not any(device.sends for device in self.devices), SETTLE_S, "the last sends")
+        await asyncio.wait_for(asyncio.gather(*self._tasks), SETTLE_S)
+        await self.until(self._unanswered, SETTLE_S, "the last sends")
+
+    async def settle(self, *, may_lose: bool = False) -> Verdict:
+        """Fall silent, wait until every device shows its logs to their ends; judge."""
+        await self.fall_silent()
         logs = await self._caught_up()
         return judge(self.diary.events, logs, rows=await self._settled_rows(logs), may_lose=may_lose)
 
@@ -182,13 +197,13 @@ class Load:
         while True:
             logs = await self.logs()
             for _ in range(25):
-                lacks = self._lacks(logs)
+                lacks = self.lacking(logs)
                 if not lacks:
                     return logs
                 await asyncio.sleep(POLL_S)
             assert time.monotonic() < give_up, f"catching up took longer than {SETTLE_S:g} s: {lacks[:5]}"
 
-    def _lacks(self, logs: Logs) -> list[str]:
+    def lacking(self, logs: Logs) -> list[str]:
         """Who does not show what it should."""
         return [
             f"{device.name} stands at {device.seqs.get(cid)} of {cid}, expected {expected}"

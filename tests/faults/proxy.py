@@ -28,6 +28,7 @@ class Way:
     delay_s: float = 0.0  # each chunk, up to so long
     bytes_per_s: float = 0.0  # 0: as fast as they come
     lose: Callable[[bytes], bool] | None = None  # a chunk it is true for is dropped, and its line cut
+    doom: Callable[[bytes], bool] | None = None  # a chunk it is true for passes; the answer is dropped, its line cut
     filtering: Callable[[], Filter] | None = None  # makes a filter for each line
     lost: int = 0  # chunks dropped so far
     _open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,10 +43,10 @@ class Way:
     def heal(self) -> None:
         """Be a good line again."""
         self.delay_s = self.bytes_per_s = 0.0
-        self.lose = self.filtering = None
+        self.lose = self.doom = self.filtering = None
         self._open.set()
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> bool:
         """Pass on until the end of the stream; False: an answer was lost, the line is to be cut."""
         made: Callable[[], Filter] | None = None
         passing: Filter = bytes
@@ -55,12 +56,13 @@ class Way:
             if not chunk:
                 return True
             await self._open.wait()  # blocked while it waited
-            if self.lose is not None and self.lose(chunk):
+            if line.doomed or (self.lose is not None and self.lose(chunk)):
                 self.lost += 1
                 return False
             if made is not self.filtering:
                 made, passing = self.filtering, (self.filtering or (lambda: bytes))()
             await self._wait_for(len(chunk))
+            line.doomed = self.doom is not None and self.doom(chunk)
             writer.write(passing(chunk))
             await writer.drain()
 
@@ -79,6 +81,7 @@ class Line:
 
     client: asyncio.StreamWriter
     target: asyncio.StreamWriter
+    doomed: bool = False  # the next chunk is lost, whichever way it goes
 
     def cut(self) -> None:
         """Both ends see the connection end at once, with whatever was on its way lost."""
@@ -145,7 +148,7 @@ class Proxy:
             return
         theirs, target = dialled
         async with self._line(writer, target) as line:
-            ways = [self.up.carry(reader, target), self.down.carry(theirs, writer)]
+            ways = [self.up.carry(reader, target, line), self.down.carry(theirs, writer, line)]
             await _until_both_end(line, [asyncio.ensure_future(way) for way in ways])
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:

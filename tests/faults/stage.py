@@ -66,7 +66,7 @@ class Stage:
         self._directory = directory
         self._count = nodes
         self._redis_socket = redis_socket
-        self._settings = {**SETTINGS, **settings}
+        self.settings = {**SETTINGS, **settings}
 
     @property
     def urls(self) -> list[str]:
@@ -94,7 +94,7 @@ class Stage:
             behind = Proxy(str(self._redis_socket))
             await behind.start()
             url = f"redis://127.0.0.1:{behind.port}"
-        process = ServiceProcess(directory, url, **self._settings)
+        process = ServiceProcess(directory, url, **self.settings)
         before = Proxy(("127.0.0.1", process.port))
         await before.start()
         return StageNode(process, before, behind)

@@ -1,4 +1,4 @@
-"""Nodes die, hang and are replaced."""
+"""Nodes die, hang and are replaced; the lines to devices and to Redis are bad."""
 
 from __future__ import annotations
 
@@ -13,10 +13,41 @@ from tests.faults.load import Load
 from tests.faults.stage import Stage
 from tests.servers import RedisServer
 
+NODES = [faults.node_killed, faults.node_paused, faults.rolling_restart]
+CLIENT_LINES = [
+    faults.clients_cut,
+    faults.clients_half_closed,
+    faults.clients_delayed,
+    faults.clients_blocked,
+    faults.answers_lost,
+]
+REDIS_LINES = [faults.append_replies_lost, faults.redis_lines_cut, faults.redis_lines_delayed]
 
-@pytest.mark.parametrize("fault", [faults.node_killed, faults.node_paused], ids=lambda fault: fault.__name__)
+
+def name_of(fault: faults.Make) -> str:
+    return fault.__name__
+
+
+@pytest.mark.parametrize("fault", NODES, ids=name_of)
 async def test_devices_live_on_another_node(
     fault: faults.Make, start_redis: Callable[..., RedisServer], tmp_path: Path, endure: Endure
 ) -> None:
     async with Stage(tmp_path, start_redis()) as stage, Load(stage.urls) as load:
+        await endure(fault(stage), load)
+
+
+@pytest.mark.parametrize("fault", CLIENT_LINES, ids=name_of)
+async def test_bad_lines_to_devices_lose_nothing(
+    fault: faults.Make, start_redis: Callable[..., RedisServer], tmp_path: Path, endure: Endure
+) -> None:
+    async with Stage(tmp_path, start_redis(), nodes=2) as stage, Load(stage.urls) as load:
+        await endure(fault(stage), load)
+
+
+@pytest.mark.parametrize("fault", REDIS_LINES, ids=name_of)
+async def test_bad_lines_to_redis_lose_nothing(
+    fault: faults.Make, start_redis: Callable[..., RedisServer], tmp_path: Path, endure: Endure
+) -> None:
+    redis = start_redis()
+    async with Stage(tmp_path, redis, nodes=2, redis_socket=redis.socket_path) as stage, Load(stage.urls) as load:
         await endure(fault(stage), load)

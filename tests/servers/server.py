@@ -82,6 +82,7 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            restore_signals=False,  # SIGXFSZ stays ignored: past RLIMIT_FSIZE a write fails as on a full disk
         )
         give_up = time.monotonic() + READY_S
         while not self._answers():
