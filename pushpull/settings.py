@@ -124,6 +124,8 @@ class Limits(_Section, frozen=True, kw_only=True):
     sessions_per_user: Count = 20
     connections: Count = 15_000
     connects_per_s: PerSecond = 5_000.0
+    handshakes: Count = 2_000
+    http_connections: Count = 2_000
     waiting_sends: Count = 10_000
     frames_per_s: PerSecond = 50.0
     sends_per_s: PerSecond = 20.0

@@ -51,7 +51,7 @@ def command(config_file: str | None, **given: Any) -> None:
     flags = {sections.get(flag, f"server.{flag}"): value for flag, value in given.items()}
     settings, origins = load(config_file, os.environ, flags)
     logs.configure(settings.log.level, settings.log.format)
-    _allow_open_files(settings.limits.connections + SPARE_FILES)
+    _allow_open_files(settings.limits.connections + settings.limits.http_connections + SPARE_FILES)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         _run(runner, settings, origins, config_file)
 

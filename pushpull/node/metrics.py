@@ -75,6 +75,7 @@ class Metrics:
         )
         self.cursor_flushes = self._counter("cursor_flushes", "Cursor moves written")
         self.lost_bells = self._counter("lost_bells", "Times the audit found a feed behind its log")
+        self.refused_connects = self._counter("refused_connects", "Upgrades refused: too many at a time")
         self.sessions = self._gauge("sessions", "Open sessions")
         self.feeds = self._gauge("feeds", "Conversations this node listens to")
         self.windows = self._gauge("windows", "Windows with something not acknowledged")

@@ -21,7 +21,7 @@ from pushpull.model import Role, Uid, check_uid
 
 T = TypeVar("T")
 
-READ_TIMEOUT_S: Final = 30.0
+READ_TIMEOUT_S: Final = 20.0
 """For a whole body: a caller that dribbles must not hold its memory for ever."""
 SMALL_BYTES: Final = 64 * 1024
 MEMBERS_BYTES: Final = 8 * 1024 * 1024

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ from pushpull.errors import BadRequest, PushpullError, TooLarge, Unauthenticated
 from pushpull.model import Claims
 from pushpull.node.peer import Peer
 from pushpull.web.deflate import Framers, agreed, inflated
-from pushpull.web.gate import Gate, speaks_ours
+from pushpull.web.gate import RETRY_AFTER_S, Gate, speaks_ours
 from pushpull.web.outlet import Framer, Outlet
 
 HANDSHAKE_S: Final = 5.0
@@ -113,7 +114,7 @@ class Listener(Outlet):
 
     async def _check(self, token: str) -> None:
         try:
-            claims = await self._gate.authenticate(token)
+            claims = await self._gate.authenticate_upgrade(token)
         except Unauthenticated as problem:
             self.close(NOT_AUTHENTICATED, problem.reason)
         except PushpullError as problem:
@@ -269,6 +270,8 @@ class DirectProtocol(asyncio.Protocol):
             return _refusal(404, b"no WebSocket here")
         if not self._gate.allows_origin(request.headers):
             return _refusal(403, b"this origin may not connect")
+        if not self._gate.admits(time.monotonic()):
+            return _refusal(503, b"too many connect at the moment", {"Retry-After": str(RETRY_AFTER_S)})
         framer, chosen = self._framers.plain, {}
         if speaks_ours(request.headers.get("sec-websocket-protocol", "")):
             chosen["Sec-WebSocket-Protocol"] = SUBPROTOCOL
@@ -283,5 +286,5 @@ class DirectProtocol(asyncio.Protocol):
         self._connections.discard(self)
 
 
-def _refusal(status: int, body: bytes) -> WSUpgradeResponseWithListener:
-    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body), None)
+def _refusal(status: int, body: bytes, headers: dict[str, str] | None = None) -> WSUpgradeResponseWithListener:
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, body, headers), None)

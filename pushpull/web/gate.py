@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from pushpull.delivery.bucket import Bucket
 from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.model import Claims
 from pushpull.node.node import Node
@@ -21,12 +22,38 @@ BUFFERS_MAX: Final = 4
 """Times `limits.buffer_bytes`: the hub stops pushing at one; past four it is answers nobody reads, and it ends."""
 
 
+RETRY_AFTER_S: Final = 2
+"""What is said to whoever is not let in now. Clients wait for a random time around that."""
+
+
 class Gate:
     """Reads headers (names in lower case) and query of the upgrade; nothing of the protocol is decided here."""
 
     def __init__(self, node: Node, authenticator: Authenticator) -> None:
         self.node = node
+        self.checking = 0  # upgraded connections whose own token is being checked
         self._authenticator = authenticator
+        limits = node.settings.limits
+        self._connects = Bucket(limits.connects_per_s, limits.connects_per_s)
+        self._most_handshakes = limits.handshakes
+
+    @property
+    def sockets(self) -> int:
+        """WebSockets, whatever their state."""
+        return self.checking + len(self.node.parts.peers.connected)
+
+    @property
+    def handshaking(self) -> int:
+        """WebSockets that have no open session yet."""
+        return self.sockets - len(self.node.parts.peers)
+
+    def admits(self, now: float) -> bool:
+        """Whether one more may upgrade now, by the rate and by how many are about to open a session. Cheap: a crowd
+        that comes back is turned away here."""
+        admitted = self.handshaking < self._most_handshakes and not self._connects.take(now)
+        if not admitted:
+            self.node.metrics.refused_connects.inc()
+        return admitted
 
     def allows_origin(self, headers: Mapping[str, str]) -> bool:
         """Whether a browser on the page's origin may connect; whoever sends no Origin is no browser."""
@@ -53,6 +80,14 @@ class Gate:
         claims = await self._authenticator.user(token)
         await self.node.check_revoked(claims.uid, claims.issued_at)
         return claims
+
+    async def authenticate_upgrade(self, token: str) -> Claims:
+        """`authenticate` for a connection that the node does not know of yet."""
+        self.checking += 1
+        try:
+            return await self.authenticate(token)
+        finally:
+            self.checking -= 1
 
 
 def _host_of(origin: str) -> str | None:

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -19,6 +20,7 @@ from pushpull.node.node import Node
 from pushpull.settings import Settings
 from pushpull.store.store import Store
 from pushpull.web.app import WEBSOCKET_PATH, create_app
+from pushpull.web.arrivals import Arrivals, HttpProtocol
 from pushpull.web.auth import Authenticator
 from pushpull.web.deflate import Framers
 from pushpull.web.direct import DirectProtocol
@@ -100,6 +102,7 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
     """How uvicorn is to serve `app`."""
     return uvicorn.Config(
         app,
+        http=_http(app),
         host=settings.server.host,
         port=settings.server.port,
         ws=_direct(app) if settings.server.websocket == "direct" else "websockets-sansio",
@@ -116,6 +119,13 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
     )
+
+
+def _http(app: Starlette) -> Any:
+    """What uvicorn calls for each connection, in place of a protocol class."""
+    gate: Gate = app.state.gate
+    arrivals = Arrivals(gate.node.settings.limits, sockets=lambda: gate.sockets)
+    return partial(HttpProtocol, arrivals)
 
 
 def _direct(app: Starlette) -> Any:

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.delivery.session import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Claims
-from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, Gate, short_reason, speaks_ours
+from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, RETRY_AFTER_S, Gate, short_reason, speaks_ours
 
 
 class AsgiConnection:
@@ -97,11 +98,14 @@ async def websocket_endpoint(websocket: WebSocket) -> None:
     if not gate.allows_origin(websocket.headers):
         await websocket.close()  # before accept: the server answers 403
         return
+    if not gate.admits(time.monotonic()):
+        await websocket.send_denial_response(Response(status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)}))
+        return
     offered = websocket.headers.get("sec-websocket-protocol", "")
     await websocket.accept(SUBPROTOCOL if speaks_ours(offered) else None)
     token = gate.token(websocket.headers, websocket.url.query)
     try:
-        claims = None if token is None else await gate.authenticate(token)
+        claims = None if token is None else await gate.authenticate_upgrade(token)
     except Unauthenticated as problem:
         await websocket.close(NOT_AUTHENTICATED, problem.reason)
         return
