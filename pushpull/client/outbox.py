@@ -42,6 +42,7 @@ class Outgoing:
     mentions: tuple[str, ...] = ()
     ref: int | None = None
     first_at: int | None = None
+    again: bool = False  # it was tried before
     in_flight: bool = False
     result: Sent | None = None
     error: PushpullError | None = None
@@ -58,7 +59,8 @@ class Outgoing:
             frame["mentions"] = self.mentions
         if self.ref is not None:
             frame["ref"] = self.ref
-        if self.first_at is not None:
+        # A first try repeats nothing, however far the clocks are apart: nobody may call it too late.
+        if self.again and self.first_at is not None:
             frame["first_at"] = self.first_at
         return frame
 
@@ -101,6 +103,7 @@ class Outbox:
                 continue
             for outgoing in self._waiting(lane):
                 outgoing.in_flight = True
+                outgoing.again = outgoing.first_at is not None
                 outgoing.first_at = outgoing.first_at or now_ms
                 lane.in_flight += 1
                 taken.append(outgoing)

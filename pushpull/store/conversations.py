@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pushpull.errors import Invalid, no_such_conversation
-from pushpull.model import Cid, Head, Role, Row, Uid
+from pushpull.model import Cid, Head, Role, Row, Uid, ts_of
 from pushpull.store import codec
 from pushpull.store.batch import Batch
 from pushpull.store.control import publish
@@ -20,7 +20,7 @@ from pushpull.store.values import Announcement, RowRequest, RowsRequest, Unnamed
 SCHEMA_VERSION: Final = 1
 """What this release writes into meta; a node refuses a Redis that holds a higher one."""
 
-BUCKETS_DELETED: Final = range(-3, 3)  # around now, by our clock: those that live, and room for a clock that is off
+BUCKETS_DELETED: Final = range(-3, 3)  # around now, and around the last entry: those that live, and room for a clock
 
 
 class Conversations:
@@ -72,20 +72,23 @@ class Conversations:
         Raises NoSuchConversation.
         """
         members = [uid async for chunk in self._members.every(cid) for uid in chunk]
-        if await self._wire.run(Call(DELETE, self._all_keys(cid))) is None:
+        last_ms = ts_of((await self.head(cid)).last_id)
+        if await self._wire.run(Call(DELETE, self._all_keys(cid, last_ms))) is None:
             raise no_such_conversation(cid)
         await self._wire.commands(
             list(publish(self._keys, Announcement(kind="deleted", cid=cid, users=tuple(members))))
         )
         await self._members.forget_hints(cid, members)
 
-    def _all_keys(self, cid: Cid) -> list[str]:
+    def _all_keys(self, cid: Cid, last_ms: int) -> list[str]:
+        """Every key of the conversation, whose last entry is of `last_ms`: a clock that jumped may be far from it."""
         keys = self._keys
-        bucket = int(time.time() * 1000) // self._window_ms
+        around = [at_ms // self._window_ms for at_ms in (int(time.time() * 1000), last_ms)]
+        buckets = sorted({bucket + away for bucket in around for away in BUCKETS_DELETED})
         plain = (keys.log, keys.members, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions)
         names = [keys.meta(cid), keys.bell(cid), *(name(cid) for name in plain)]
         names += [keys.redacted(cid), keys.edits(cid), keys.pending(cid)]
-        return names + [keys.cmids(cid, bucket + away) for away in BUCKETS_DELETED]
+        return names + [keys.cmids(cid, bucket) for bucket in buckets]
 
     async def rows(
         self,

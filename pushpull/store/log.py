@@ -55,18 +55,26 @@ class Log:
         for i, draft in enumerate(drafts):
             groups.setdefault(draft.cid, []).append(i)
         results: dict[int, Sent | PushpullError] = {}
+        buckets: dict[Cid, int] = {}  # where a log said so; a log that is ahead of Redis' clock has its own
         for _ in range(BUCKET_TRIES):
-            groups = await self._append_groups(drafts, groups, results)
+            groups = await self._append_groups(drafts, groups, buckets, results)
             if not groups:
                 return [results[i] for i in range(len(drafts))]
         raise StoreUnavailable("the clock of redis jumps; retry with the same cmid")
 
     async def _append_groups(
-        self, drafts: Sequence[Draft], groups: dict[Cid, list[int]], results: dict[int, Sent | PushpullError]
+        self,
+        drafts: Sequence[Draft],
+        groups: dict[Cid, list[int]],
+        buckets: dict[Cid, int],
+        results: dict[int, Sent | PushpullError],
     ) -> dict[Cid, list[int]]:
-        """Send all groups; fill `results`; return the groups that named the wrong idempotency bucket."""
-        bucket = self._bucket_guess()
-        calls = [self._append_call(cid, [drafts[i] for i in places], bucket) for cid, places in groups.items()]
+        """Send all groups; fill `results`, and `buckets` for the groups that named the wrong one; return these."""
+        guess = self._bucket_guess()
+        calls = [
+            self._append_call(cid, [drafts[i] for i in places], buckets.get(cid, guess))
+            for cid, places in groups.items()
+        ]
         wrong: dict[Cid, list[int]] = {}
         # Safe to repeat: what a lost call had stored is found by its cmid.
         replies = await self._wire.run_many(calls, again=True)
@@ -74,7 +82,8 @@ class Log:
             if isinstance(reply, PushpullError):
                 results.update(dict.fromkeys(places, reply))
             elif reply[0] == b"bucket":
-                self._bucket_ahead += int(reply[1]) - self._bucket_guess()
+                buckets[cid] = int(reply[1])
+                self._bucket_ahead += buckets[cid] - self._bucket_guess()
                 wrong[cid] = places
             else:
                 results.update(

@@ -182,7 +182,7 @@ class ServiceProcess:
     """`pushpull serve` in a process of its own, on a port it keeps over restarts; its output is in a file."""
 
     def __init__(self, directory: Path, redis_url: str, **settings: Any) -> None:
-        """`settings`: section__key=value, as in the environment."""
+        """`settings`: section__key=value, as in the environment. `environ` is that of the next start."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = directory
@@ -196,7 +196,7 @@ class ServiceProcess:
             **{f"limits__{name}": value for name, value in UNBOUND.items()},
             **settings,
         }
-        self._environ = {
+        self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PUSHPULL_")},
             **{f"PUSHPULL_{name.upper()}": str(value) for name, value in named.items()},
         }
@@ -217,7 +217,7 @@ class ServiceProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from pushpull.cli import main; main()", "serve"],
                 cwd=self._directory,
-                env=self._environ,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.faults.diary import Diary
 from tests.faults.history import Applied, Began, Left, Told, Withdrawn
 
 OPEN_S = 60.0
+TOKEN_S = 2 * 86_400
+"""A token is good for so long before and after now: clocks may jump by hours."""
 
 
 class Device:
@@ -86,9 +89,9 @@ class Device:
 
     def _connect(self) -> Chat:
         url: Any = self.urls if len(self.urls) > 1 else self.urls[0]
-        return connect(
-            url, token=token_of(self.uid), device="phone", positions=self._positions, unnamed="all", open_s=OPEN_S
-        )
+        now = int(time.time())
+        token = token_of(self.uid, iat=now - TOKEN_S, exp=now + TOKEN_S)
+        return connect(url, token=token, device="phone", positions=self._positions, unnamed="all", open_s=OPEN_S)
 
     # ------------------------------------------------------------------------------------------------ receive
 
@@ -151,4 +154,6 @@ class Device:
         except PushpullError as error:
             self._diary.refused_with(cid, self.uid, cmid, error.code)
         else:
+            if sent.cmid != cmid:  # refused as too old to be told from a repetition, and sent anew
+                self._diary.tried(cid, self.uid, sent.cmid)
             self._diary.confirmed_at(sent, self.uid)

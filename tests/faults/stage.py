@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from tests.e2e.service import ServiceProcess
+from tests.faults.clock import Clock
 from tests.faults.proxy import Proxy
 
 SETTINGS: dict[str, Any] = {
@@ -40,6 +41,7 @@ class StageNode:
     process: ServiceProcess
     clients: Proxy  # between devices and the node
     redis: Proxy | None  # between the node and Redis
+    clock: Clock | None = None
 
     @property
     def url(self) -> str:
@@ -48,7 +50,8 @@ class StageNode:
 
 
 class Stage:
-    """`redis_socket`: the path of a Redis' unix socket; with it, each node talks to Redis through a proxy."""
+    """`redis_socket`: the path of a Redis' unix socket; with it, each node talks to Redis through a proxy. `clocks`:
+    each node has a clock of its own."""
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Stage:
         *,
         nodes: int = 3,
         redis_socket: Path | None = None,
+        clocks: bool = False,
         seed: int = 0,
         **settings: Any,
     ) -> None:
@@ -66,6 +70,7 @@ class Stage:
         self._directory = directory
         self._count = nodes
         self._redis_socket = redis_socket
+        self._clocks = clocks
         self.settings = {**SETTINGS, **settings}
 
     @property
@@ -95,9 +100,12 @@ class Stage:
             await behind.start()
             url = f"redis://127.0.0.1:{behind.port}"
         process = ServiceProcess(directory, url, **self.settings)
+        clock = Clock(directory / "clock") if self._clocks else None
+        if clock is not None:
+            process.environ |= clock.environ
         before = Proxy(("127.0.0.1", process.port))
         await before.start()
-        return StageNode(process, before, behind)
+        return StageNode(process, before, behind, clock)
 
     async def __aexit__(self, *_: Any) -> None:
         await asyncio.gather(*(asyncio.to_thread(node.process.kill) for node in self.nodes))

@@ -6,13 +6,14 @@ No TCP port unless one is asked for, never 6379, nothing left behind.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -39,7 +40,16 @@ class RedisServer:
     Its data stays in `directory` over `restart()` and `kill()` + `start()`, as far as `appendonly` keeps it.
     """
 
-    def __init__(self, *, appendonly: bool = False, port: int = 0, **options: str | int) -> None:
+    def __init__(
+        self,
+        *,
+        appendonly: bool = False,
+        port: int = 0,
+        environ: Mapping[str, str] | None = None,
+        **options: str | int,
+    ) -> None:
+        """`environ`: what its environment has beside ours."""
+        self._environ = {**os.environ, **(environ or {})}
         self.binary = server_binary()
         # Not pytest's tmp_path: its names are too long for a unix socket (107 bytes).
         self.directory = Path(tempfile.mkdtemp(prefix="pp-redis-"))
@@ -78,6 +88,7 @@ class RedisServer:
         assert not self.alive, "the server already runs"
         self._process = subprocess.Popen(
             [self.binary, *self._arguments()],
+            env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

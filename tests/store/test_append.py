@@ -95,6 +95,37 @@ async def test_a_clock_that_is_off_finds_the_right_bucket(store: Store) -> None:
     assert (first.dup, again.dup) == (False, True)
 
 
+async def set_ahead(client: Redis, cid: Cid, ahead_s: int) -> None:
+    """What a clock that was ahead by so much, and went back, leaves behind: an entry of the future."""
+    seconds, _ = await client.time()
+    await client.hset(f"pp:{{c:{cid}}}:meta", "last", f"0-{(seconds + ahead_s) * 1000 * 1024}")
+
+
+async def test_ids_rise_and_repetitions_are_found_after_the_clock_went_back(store: Store, client: Redis) -> None:
+    await set_ahead(client, ROOM, 36_000)
+    first, second, again = await sent(store, "m1"), await sent(store, "m2"), await sent(store, "m1")
+    assert (again.dup, again.id) == (True, first.id)
+    assert ts_of(first.id) == ts_of(second.id)
+    assert (seq_of(first.id), seq_of(second.id)) == (1, 2)
+
+
+async def test_logs_that_are_ahead_by_more_and_less_are_appended_to_together(store: Store, client: Redis) -> None:
+    cids = [Cid(f"c{hours}") for hours in range(6)]
+    for hours, cid in enumerate(cids):
+        await store.conversations.put(cid, {}, members=[(ALICE, Role.MEMBER)])
+        await set_ahead(client, cid, hours * 3_600)
+    found = await store.log.append([draft("m1", cid=cid) for cid in cids])
+    assert [isinstance(each, Sent) for each in found] == [True] * len(cids)
+
+
+async def test_a_bucket_that_fills_for_longer_than_a_window_lives_on(store: Store, client: Redis) -> None:
+    await set_ahead(client, ROOM, 36_000)
+    bucket = f"pp:{{c:room}}:cmid:{ts_of(await send(store, 'm1')) // 3_600_000}"
+    await client.pexpire(bucket, 60_000)
+    await send(store, "m2")
+    assert await client.pttl(bucket) > 7_190_000
+
+
 async def test_a_send_tried_before_the_window_is_refused_unless_it_is_stored(store: Store) -> None:
     now_ms = ts_of(await send(store, "m1"))
     assert (await sent(store, "m1", first_at=now_ms - 3_700_000)).dup

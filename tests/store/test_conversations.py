@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from redis.asyncio import Redis
 
@@ -65,6 +67,13 @@ async def test_deletion_leaves_nothing_behind(store: Store, client: Redis) -> No
     for call in (store.conversations.head(ROOM), store.conversations.delete(ROOM)):
         with pytest.raises(NoSuchConversation):
             await call
+
+
+async def test_deletion_leaves_no_cmid_behind_of_a_log_that_is_ahead_of_the_clock(store: Store, client: Redis) -> None:
+    await client.hset("pp:{c:room}:meta", "last", f"0-{(int(time.time()) + 86_400) * 1000 * 1024}")
+    await send(store, "m1")
+    await store.conversations.delete(ROOM)
+    assert await client.keys("*") == []
 
 
 async def test_one_made_again_has_another_epoch_and_an_empty_log(store: Store) -> None:

@@ -181,7 +181,8 @@ local expires = false -- whether the bucket is known to
 local function remember_cmid(item)
   redis.call('HSET', CMIDS, item.field, last .. ' ' .. item.digest)
   if expires then return end
-  if redis.call('HLEN', CMIDS) == 1 then redis.call('PEXPIRE', CMIDS, exact(2 * WINDOW_MS)) end
+  -- A log that is ahead of the clock, which went back, fills one bucket for as long as that lasts.
+  if ms > now_ms or redis.call('HLEN', CMIDS) == 1 then redis.call('PEXPIRE', CMIDS, exact(2 * WINDOW_MS)) end
   expires = true
 end
 
