@@ -40,11 +40,13 @@ if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
   return {'bucket', math.floor(ms / WINDOW_MS)}
 end
 
--- The conversation's token bucket is one number: when (ms) it will be full again. Never further off than an empty one
--- needs, whatever the clock did since it was written, or the rate.
+-- The conversation's token bucket is one number: when (ms) it will be full again. Further off than an empty one needs,
+-- it was written before the clock went back, or under a lower rate, and says nothing: the bucket is full. Taken for an
+-- empty one it would stay empty until the clock is there, as a refusal writes nothing.
 local INTERVAL_MS = 1000 / PER_S
 local ROOM_MS = math.max(1, PER_S * BURST_S) * INTERVAL_MS
-local full_at = math.min(math.max(tonumber(meta[8] or '') or 0, now_ms), now_ms + ROOM_MS)
+local full_at = math.max(tonumber(meta[8] or '') or 0, now_ms)
+if full_at > now_ms + ROOM_MS then full_at = now_ms end
 
 local function check_rate()
   local over_ms = full_at + INTERVAL_MS - now_ms - ROOM_MS
