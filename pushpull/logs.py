@@ -38,7 +38,13 @@ def configure(level: str = "info", format: str = "auto", *, stream: TextIO | Non
         child.propagate = name != "uvicorn.access"
     # uvicorn tells its own start and stop at INFO; the service tells them better.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("uvicorn.error").addFilter(_of_our_own)
     logging.captureWarnings(True)
+
+
+def _of_our_own(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn makes of bad UTF-8, an error with a traceback: a stranger could fill the log with those."""
+    return not str(record.msg).startswith("Invalid UTF-8 sequence")
 
 
 def scrub(record: logging.LogRecord) -> bool:

@@ -19,7 +19,7 @@ import orjson
 
 from pushpull.delivery.drafts import DraftFields, Exact
 from pushpull.errors import BadRequest, PushpullError, Unsupported, lowered
-from pushpull.model import EXACT_MAX, Cid, Cursors, Entry, Sent
+from pushpull.model import CMID_MAX, EXACT_MAX, NAME_MAX, Cid, Cursors, Entry, Sent
 
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500
@@ -246,9 +246,10 @@ def conversation(cid: Cid, change: str, row: Mapping[str, Any] | None = None) ->
 
 def error(problem: PushpullError, *, rid: Rid = None, cid: str | None = None, cmid: str | None = None) -> bytes:
     fields: dict[str, Any] = {"code": problem.code, "message": problem.message, "temporary": problem.temporary}
-    if cid is not None:
+    # One that is too long to be a name is not repeated: an answer is not to be as large as whatever was said.
+    if cid is not None and len(cid) <= NAME_MAX:
         fields["cid"] = cid
-    if cmid is not None:
+    if cmid is not None and len(cmid) <= CMID_MAX:
         fields["cmid"] = cmid
     if problem.retry_after_ms is not None:
         fields["retry_after_ms"] = problem.retry_after_ms

@@ -51,11 +51,19 @@ READ_BUFFER_BYTES: Final = 2048  # grows when a larger frame comes; most are ack
 EARLY_MAX: Final = 64  # frames that come while the upgrade's own token is being checked
 PARTS_MAX: Final = 256  # fragments of one message: a hello of 1 MiB in pieces of 4 KiB
 
-# An adapter, because picows would make (and keep) a child of a plain logger for each connection.
-_log: Final = logging.LoggerAdapter(logging.getLogger("pushpull.web.direct.socket"), {})
-_log.logger.setLevel(logging.WARNING)
-
 log = logging.getLogger(__name__)
+
+
+class _Socket(logging.LoggerAdapter[logging.Logger]):
+    """Where picows logs. An adapter, because it would make (and keep) a child of a plain logger for each connection."""
+
+    def error(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """What a peer got wrong, said again for each read until the line is cut: a stranger could fill the log."""
+        log.debug(msg, *args)
+
+
+_log: Final = _Socket(logging.getLogger("pushpull.web.direct.socket"), {})
+_log.logger.setLevel(logging.WARNING)
 
 
 class Listener(Outlet):
