@@ -50,12 +50,13 @@ def rolling_restart(stage: Stage) -> Fault:
 
     async def begin() -> None:
         for node in stage.nodes:
-            await asyncio.to_thread(_replace, node)
+            await asyncio.to_thread(replace_node, node)
 
     return Fault(name="rolling restart", begin=begin, lasts_s=0.1, heal_within_s=5)
 
 
-def _replace(node: StageNode) -> None:
+def replace_node(node: StageNode) -> None:
+    """Let it drain, end and start again, with the environment it has now."""
     status = node.process.stop()
     assert status == 0, f"a drained node ended with {status}:\n{node.process.output[-2000:]}"
     node.process.start()

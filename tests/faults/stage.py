@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -51,7 +52,7 @@ class StageNode:
 
 class Stage:
     """`redis_socket`: the path of a Redis' unix socket; with it, each node talks to Redis through a proxy. `clocks`:
-    each node has a clock of its own."""
+    each node has a clock of its own. `environ`: what the environment of each node's first start has beside ours."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Stage:
         nodes: int = 3,
         redis_socket: Path | None = None,
         clocks: bool = False,
+        environ: Mapping[str, str] | None = None,
         seed: int = 0,
         **settings: Any,
     ) -> None:
@@ -71,6 +73,7 @@ class Stage:
         self._count = nodes
         self._redis_socket = redis_socket
         self._clocks = clocks
+        self._environ = dict(environ or {})
         self.settings = {**SETTINGS, **settings}
 
     @property
@@ -100,6 +103,7 @@ class Stage:
             await behind.start()
             url = f"redis://127.0.0.1:{behind.port}"
         process = ServiceProcess(directory, url, **self.settings)
+        process.environ |= self._environ
         clock = Clock(directory / "clock") if self._clocks else None
         if clock is not None:
             process.environ |= clock.environ
