@@ -36,8 +36,8 @@ from pushpull.delivery.decisions import (
     Submit,
 )
 from pushpull.delivery.drafts import draft
-from pushpull.delivery.lanes import Lanes
 from pushpull.delivery.place import Connection, Device, Place
+from pushpull.delivery.send_order import SendOrder
 from pushpull.errors import BadRequest, Invalid, NotAMember, PushpullError
 from pushpull.model import Cid, LogId, Mode, SessionId, Uid, check_cid
 from pushpull.settings import Settings
@@ -96,7 +96,7 @@ class Session:
         self.expires_at: float | None = None
         self.places: dict[Cid, Place] = {}
         self._allowance = Allowance(settings.limits)  # the user's, from `opened` on
-        self._lanes = Lanes()
+        self._order = SendOrder()
         self.since = now
         self.last_received = now
         self.last_sent = now
@@ -190,7 +190,7 @@ class Session:
     def _take_send(self, frame: frames.Send, now: float) -> Submit:
         cid = check_cid(frame.cid)
         taken = draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
-        self._lanes.check(cid, frame.cmid, now)
+        self._order.check(cid, frame.cmid, now)
         self._allowance.check_send(now)
         return Submit(taken, frame.rid)
 
@@ -234,7 +234,7 @@ class Session:
 
     def send_failed(self, cid: Cid, cmid: str, problem: PushpullError, now: float) -> None:
         """A send was answered with an error: those behind it must not overtake it."""
-        self._lanes.failed(cid, cmid, problem, now)
+        self._order.failed(cid, cmid, problem, now)
 
     def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
         """A fresh token was good; it must be the same user's."""

@@ -67,6 +67,11 @@ class Appender:
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting_share(self) -> float:
+        """How much of `limits.waiting_sends` is taken, 0 to 1."""
+        return len(self._waiting) / self._waiting_max
+
     def take(self, draft: Draft, answer: Answer) -> None:
         """Append `draft` with what waits already, and tell `answer` what became of it; at once where too much waits."""
         if len(self._waiting) >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:

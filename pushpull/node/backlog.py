@@ -3,6 +3,9 @@
 A place that stands below the head and is pushed *lags*. It is handed a batch when nothing is outstanding and its
 buffer takes it, and the ack of that batch brings the next one, until it stands at the head again. One that is
 notified gets a notice and pulls.
+
+A device whose buffer is full as live frames come is *demoted*: it is told by notices, when its bytes have left, and
+takes what it lacks at its own pace. The hub promotes it when it has caught up.
 """
 
 from __future__ import annotations
@@ -55,7 +58,9 @@ class Backlog:
     def missed(self, place: Place) -> None:
         """A live frame could not be handed to this place."""
         place.lagging = True
-        if not place.window.outstanding:
+        if place.connection.buffered > self._buffer_bytes:
+            self._windows.demote(place)
+        elif not place.window.outstanding:
             self._full[place] = None  # no ack is to come that would bring it back
 
     def lag(self, feed: Feed, place: Place) -> None:
@@ -71,9 +76,15 @@ class Backlog:
         if place.window.sent >= feed.tail.head:
             place.lagging = False
         elif place.mode is Mode.NOTIFY:
-            self._notices.ring_one(feed, place)
+            self._ring(feed, place)
         else:
             self._hand_next(feed, place)
+
+    def _ring(self, feed: Feed, place: Place) -> None:
+        if place.connection.buffered:
+            self._notices.ring(feed)  # in a round that finds its buffer empty
+        else:
+            self._notices.ring_one(feed, place)
 
     def settle_full(self) -> None:
         """Try those again whose buffers were full, or that were busy reading. Call several times a second."""

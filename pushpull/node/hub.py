@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from pushpull.delivery.place import Place
 from pushpull.delivery.tail import Page
@@ -20,10 +21,14 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.notices import Notices
 from pushpull.node.redeliveries import Redeliveries
+from pushpull.node.relief import Relief
 from pushpull.node.resets import Resets
 from pushpull.node.rounds import Pace
 from pushpull.node.windows import Windows
 from pushpull.settings import Settings
+
+DRAINED: Final = 0.25
+"""Of `limits.buffer_bytes`: a demoted device whose buffer holds no more may be promoted."""
 
 
 class Hub:
@@ -31,12 +36,14 @@ class Hub:
         self, settings: Settings, metrics: Metrics, *, feeds: Feeds, reader: LogReader, background: Background
     ) -> None:
         self._delivery = settings.delivery
+        self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
         self._feeds = feeds
         self.windows = Windows(settings.delivery)
         self.windows.demote = self.demote
         self.pace = Pace(settings.delivery, metrics)
-        self.notices = Notices(settings.delivery, metrics, background, self.pace)
+        self.relief = Relief(metrics)
+        self.notices = Notices(settings.delivery, metrics, background, self.pace, self.relief)
         self._resets = Resets(metrics, self.windows)
         self._backlog = Backlog(
             settings,
@@ -124,12 +131,23 @@ class Hub:
         feed = self._feeds.get(place.cid)
         if feed is None:
             return
-        if place.mode is not feed.mode and place.window.acked >= feed.tail.head:
-            self._set_mode(place, feed.mode)  # demoted, and it has caught up
+        if place.mode is not feed.mode and self._caught_up(feed, place):
+            self._metrics.promotions.inc()
+            self._set_mode(place, feed.mode)
         elif place.lagging:
             self.settle(feed, place)
 
     # ------------------------------------------------------------------------------------------------ modes
+
+    def _caught_up(self, feed: Feed, place: Place) -> bool:
+        """Whether a demoted place may be pushed to again: it has acked all it got, what it lacks is no more than a
+        window holds, and its buffer is far from full."""
+        window = place.window
+        return (
+            not window.outstanding
+            and feed.tail.head - window.acked <= self._delivery.max_ack_pending
+            and place.connection.buffered <= self._buffer_bytes * DRAINED
+        )
 
     def demote(self, place: Place) -> None:
         """From push to notify: it keeps its place in the log and pulls from there."""

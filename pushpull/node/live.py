@@ -13,6 +13,7 @@ from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery import session as protocol
+from pushpull.delivery.shedding import Extra
 from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import Cid, Mode, Uid, seq_of
 from pushpull.node import standing
@@ -116,7 +117,8 @@ class Live:
             feed.mentioned |= mentions
             return
         for place in self._parts.peers.places((Uid(who) for who in mentions), feed.cid):
-            if place.mode is Mode.NOTIFY and place.window.sent < feed.head.seq:
+            owed = place.mode is Mode.NOTIFY and place.window.sent < feed.head.seq
+            if owed and not self._parts.hub.relief.sheds(Extra.MENTION):  # else it is told by the round
                 self._parts.hub.notices.ring_one(feed, place, mentioned=True)
 
     # ------------------------------------------------------------------------------------------------ membership

@@ -69,7 +69,14 @@ class Metrics:
         self.notices = self._counter("notices", "Notices handed to devices")
         self.pulls = self._counter("pulls", "Pages answered")
         self.log_reads = self._counter("log_reads", "Range reads sent to Redis")
-        self.demotions = self._counter("demotions", "Places demoted from push to notify: more windows than max_windows")
+        self.demotions = self._counter(
+            "demotions", "Places demoted from push to notify: a full buffer, or more windows than max_windows"
+        )
+        self.promotions = self._counter("promotions", "Demoted places that caught up and are pushed to again")
+        self.shed = Counter("pushpull_shed", "What was left out under load", ["what"], registry=self.registry)
+        self.shedding = self._gauge(
+            "shedding_level", "What is left out now: 0 nothing, 1 signals, 2 and receipts, 3 and extras"
+        )
         self.resets = Counter(
             "pushpull_resets", "Devices told to continue elsewhere", ["reason"], registry=self.registry
         )

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.shedding import Strain
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
@@ -267,6 +268,7 @@ class Node:
         load = min(1.0, (computed - before) / max(now - then, 1e-3))
         self.metrics.load.set(load)
         self.parts.hub.pace.adapt(load)
+        self.parts.hub.relief.adapt(Strain(load, self._lag_s, self.parts.appender.waiting_share))
 
     def _measure_lag(self, due: float) -> None:
         self._lag_s = max(0.0, time.monotonic() - due)

@@ -13,18 +13,23 @@ from collections.abc import Collection, Sequence
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
+from pushpull.delivery.shedding import Extra
 from pushpull.delivery.tail import Page
 from pushpull.model import Mode
 from pushpull.node.background import Background
 from pushpull.node.feed import Cadence, Feed
 from pushpull.node.metrics import Metrics
+from pushpull.node.relief import Relief
 from pushpull.node.rounds import Pace, Rounds
 from pushpull.settings import Delivery
 
 
 class Notices:
-    def __init__(self, settings: Delivery, metrics: Metrics, background: Background, pace: Pace) -> None:
+    def __init__(
+        self, settings: Delivery, metrics: Metrics, background: Background, pace: Pace, relief: Relief
+    ) -> None:
         self._delivery = settings
+        self._relief = relief
         self._metrics = metrics
         self._rounds = Rounds(self, pace, background, name="notices")
 
@@ -73,6 +78,8 @@ class Notices:
         limit = self._delivery.inline_max_bytes
         page = feed.tail.page(after, limit=self._delivery.page_limit, max_bytes=limit)
         if page is None or not page.items or page.upto != head or sum(map(len, page.items)) > limit:
+            return None, b""
+        if self._relief.sheds(Extra.INLINE):
             return None, b""
         return page, feed.frame(page, head=head)
 

@@ -25,7 +25,9 @@ class Windows:
         self._later: dict[Place, float] = {}  # place → the deadline its heap row bears
         self._heap: list[tuple[float, int, Place]] = []
         self._rows = count()
-        self.demote: Callable[[Place], None] = lambda place: None  # one too many waits; it must be disarmed
+        self.demote: Callable[[Place], None] = lambda place: (
+            None
+        )  # one too many waits, or one is full; it must be disarmed
 
     def __len__(self) -> int:
         return len(self._first) + len(self._later)

@@ -119,20 +119,19 @@ async def test_more_than_a_frame_holds_follows_after_the_ack(make_bench: Make, c
     assert bench.said[0].ranges() == [(0, 4), (4, 6)]
 
 
-async def test_one_whose_buffer_is_full_is_passed_over_and_served_when_it_has_drained(
-    make_bench: Make, clock: Clock
-) -> None:
-    bench = gathering(make_bench(limits={"buffer_bytes": 1024}))
+async def test_one_whose_buffer_is_full_is_demoted_and_told_when_it_has_drained(make_bench: Make, clock: Clock) -> None:
+    bench = gathering(make_bench(limits={"buffer_bytes": 1024}, inline_max_bytes=0))
     feed = await pushed(bench, 2)
     bench.said[0].buffered = 1025
     bench.say(feed)
     await turns()
-    assert (bench.said[0].ranges(), bench.said[1].ranges()) == ([], [(0, 1)])
+    assert (bench.said[0].frames, bench.said[1].ranges()) == ([], [(0, 1)])
+    assert bench.places[0].mode is Mode.NOTIFY
 
     bench.said[0].buffered = 0
-    bench.hub.settle_full()
+    await clock.advance(1.0)
 
-    assert bench.said[0].ranges() == [(0, 1)]
+    assert bench.said[0].heard("notice")[0]["head"] == 1
 
 
 async def test_those_who_stand_elsewhere_get_what_they_lack(bench: Bench, clock: Clock) -> None:

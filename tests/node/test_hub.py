@@ -125,22 +125,6 @@ async def test_a_device_that_stands_above_the_tail_is_not_left_behind(bench: Ben
     assert place.window.sent == 9
 
 
-async def test_a_full_buffer_is_given_nothing_until_it_has_drained(make_bench: Make) -> None:
-    bench = make_bench(limits={"buffer_bytes": 1024})
-    feed = await bench.open()
-    place = bench.attach(feed)
-    bench.said[0].buffered = 1025
-    bench.say(feed, 2)
-    bench.hub.settle_full()
-    assert bench.said[0].frames == []
-
-    bench.said[0].buffered = 1024
-    bench.hub.settle_full()
-
-    assert bench.said[0].ranges() == [(0, 2)]
-    assert not place.lagging
-
-
 async def test_a_device_that_attaches_behind_gets_its_backlog_from_the_tail(bench: Bench) -> None:
     feed = await bench.open()
     bench.say(feed, 4)

@@ -1,12 +1,12 @@
 """The order of one connection's sends to a conversation, when one of them fails and will be sent again.
 
 Theory of operation. A client has several sends under way. When one is refused for the moment, those behind it may be on
-the wire already; were they taken, they would stand in the log before it. So its conversation's lane is *stopped*: all
+the wire already; were they taken, they would stand in the log before it. So its conversation is *stopped*: all
 other sends fail, until the one that failed first comes again (a client resends from there) or PATIENCE_S after the
 time it was told to come back (the client gave it up). One that is too old to be sent again comes under a new cmid,
-which cannot be told from those behind it: where any of those failed with it, time alone opens the lane.
+which cannot be told from those behind it: where any of those failed with it, time alone lets them go on.
 
-Bounded: LANES_MAX stopped conversations; past it the one stopped longest ago is forgotten.
+Bounded: STOPS_MAX stopped conversations; past it the one stopped longest ago is forgotten.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from pushpull.model import CMID_MAX, NAME_MAX, Cid
 PATIENCE_S: Final = 2.0
 WAIT_S: Final = 1.0
 """Where an error names no time. Whatever was on the wire when it was told is here by then."""
-LANES_MAX: Final = 1000
+STOPS_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    cmid: str | None  # the send that opens the lane; None: none does
+    cmid: str | None  # the send that ends it; None: none does
     wait_until: float  # what fails behind it is told to come again then
     until: float
     firm: bool = True  # False: so far nothing failed behind it
 
 
-class Lanes:
+class SendOrder:
     def __init__(self) -> None:
         self._stopped: dict[Cid, _Stop] = {}
 
@@ -49,7 +49,7 @@ class Lanes:
         raise StoreUnavailable("a send before it failed: retry in order, with the same cmids", retry_after_ms=wait_ms)
 
     def failed(self, cid: Cid, cmid: str, problem: PushpullError, now: float) -> None:
-        """The service refused a send. Where another failed before it, that one opens the lane."""
+        """The service refused a send. Where another failed before it, that one ends it."""
         if len(cid) > NAME_MAX or len(cmid) > CMID_MAX:
             return  # no send could ever be stored under these
         known = self._stopped.get(cid)
@@ -64,6 +64,6 @@ class Lanes:
 
     def _stop(self, cid: Cid, stop: _Stop) -> None:
         self._stopped.pop(cid, None)
-        if len(self._stopped) >= LANES_MAX:
+        if len(self._stopped) >= STOPS_MAX:
             del self._stopped[next(iter(self._stopped))]
         self._stopped[cid] = stop
