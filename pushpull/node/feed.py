@@ -91,11 +91,6 @@ class Feed:
         return [*self.pushed, *self.noticed]
 
     @property
-    def newest(self) -> int:
-        """The newest seq that is known of."""
-        return max(self.head.seq, self.tail.head)
-
-    @property
     def held(self) -> bool:
         """Nothing may go out now."""
         return self.resetting or self.doubted
@@ -127,7 +122,7 @@ class Feed:
         `told`: the page ends where the last notice pointed. All who were rung together then stand at one place
         again, and the next page is cut once for all of them. What came since has its own notice.
         """
-        upto = self.told if told and after < self.told else self.tail.head
+        upto = min(self.told, self.tail.head) if told and after < self.told else self.tail.head
         key = (after, limit, upto, self.head.floor, self.tail.version)
         whole = (after, limit, 0, self.head.floor, self.tail.version)  # ends before `upto`: whatever that is
         known = self._cut.get(key) or self._cut.get(whole)

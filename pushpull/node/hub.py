@@ -93,7 +93,7 @@ class Hub:
             if place.lagging or place.window.sent < feed.fanned:
                 self.settle(feed, place)
         for place in tuple(feed.noticed):
-            if place.notified > feed.head.seq:
+            if place.notified > feed.tail.head:
                 place.notified = 0  # it was told of a head that was lost
             self.trimmed(feed, place)
         self.news(feed)

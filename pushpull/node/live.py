@@ -117,7 +117,7 @@ class Live:
             feed.mentioned |= mentions
             return
         for place in self._parts.peers.places((Uid(who) for who in mentions), feed.cid):
-            owed = place.mode is Mode.NOTIFY and place.window.sent < feed.head.seq
+            owed = place.mode is Mode.NOTIFY and place.window.sent < feed.tail.head
             if owed and not self._parts.hub.relief.sheds(Extra.MENTION):  # else it is told by the round
                 self._parts.hub.notices.ring_one(feed, place, mentioned=True)
 

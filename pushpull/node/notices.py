@@ -5,6 +5,9 @@ buffer is passed over and rung at the next round.
 
 A small message rides inline, as a `messages` frame, to those who stand exactly at its `after`.
 Mentions cut through: the one who is mentioned is rung at once, with `mentioned`.
+
+A notice says no more than the tail has, though the log may be known to have more (it diverged and is being read): who
+pulled what is not here yet would get nothing, and would not be told again.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ class Notices:
 
     def ring_one(self, feed: Feed, place: Place, *, mentioned: bool = False) -> None:
         """Notify one place at once: it is behind as it attaches, or it was mentioned."""
-        frame = frames.notice(feed.cid, head=feed.head.seq, count=feed.head.count, mentioned=mentioned)
-        place.notified = feed.head.seq
+        frame = frames.notice(feed.cid, head=feed.tail.head, count=feed.head.count, mentioned=mentioned)
+        place.notified = feed.tail.head
         place.connection.write(frame)
         self._metrics.notices.inc()
 
@@ -65,7 +68,7 @@ class Notices:
 
     def serve(self, feed: Feed, places: Sequence[Place], told: bool) -> bool:
         """Ring these places; True when some could not take it."""
-        head = feed.told = feed.head.seq
+        head = feed.told = feed.tail.head
         notice = frames.notice(feed.cid, head=head, count=feed.head.count, mentioned=told)
         page, inline = (None, b"") if told else self._inline(feed, places[0].window.sent, head)
         skipped = False

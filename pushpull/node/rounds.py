@@ -116,7 +116,7 @@ class Rounds:
 
     async def _round(self, feed: Feed) -> bool:
         """Serve everyone once. True when some are still owed: what comes meanwhile is, to the slices served before."""
-        begun = feed.newest
+        begun = feed.tail.head
         told = self._course.begin(feed)
         places = tuple(self._course.receivers(feed))
         pause_s = self._interval_s(feed) * SPREAD / max(1, -(-len(places) // SLICE))
@@ -129,4 +129,4 @@ class Rounds:
             owed |= self._course.serve(feed, places[first : first + SLICE], told)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)
-        return owed or begun < feed.newest
+        return owed or begun < feed.tail.head

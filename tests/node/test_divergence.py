@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from pushpull.errors import StoreUnavailable
 from pushpull.model import LogId, Mode
 from pushpull.node.feed import Feed
+from pushpull.store.values import ReadRequest
 from tests.delivery.words import ROOM, Connection, entry, log_id
 from tests.node.fakes import Bench, Clock, turns
 
@@ -139,6 +141,36 @@ async def test_a_notified_device_is_reset_and_told_of_the_head(bench: Bench, clo
     assert bench.said[0].heard("reset")[0]["pos"] == log_id(3)
     assert bench.said[0].heard()[-1]["type"] == "messages"
     assert (bench.said[0].ranges()[-1], place.window.sent) == ((3, 5), 5)
+
+
+async def test_a_notified_device_is_rung_for_what_the_node_has_read(bench: Bench, clock: Clock) -> None:
+    """The head of a log that diverged is known before its entries are: a pull for them would bring nothing."""
+    bench.log.meta[ROOM] = {"members": 1_000}
+    feed = await served(bench)
+    lose_tail(bench, kept=3, new=2)
+    read = asyncio.Event()
+    read_many = bench.log.read_many
+
+    async def slowly(requests: Sequence[ReadRequest]) -> Sequence[Any]:
+        if requests[0].anchor == log_id(3):
+            await read.wait()
+        return await read_many(requests)
+
+    bench.log.read_many = slowly  # type: ignore[method-assign]
+    bench.reader.mark_stale(feed)
+    await clock.advance(1.0)
+    assert (feed.held, feed.head.seq, bench.said[0].heard()[-1]["type"]) == (False, 5, "reset")
+    nothing_yet, _ = feed.cut(3, limit=100, told=True) or (None, b"")
+    assert nothing_yet is not None
+    assert nothing_yet.upto == 3
+
+    read.set()
+    await clock.advance(1.0)
+
+    assert bench.said[0].ranges()[-1] == (3, 5)
+    page, _ = feed.cut(3, limit=100, told=True) or (None, b"")
+    assert page is not None
+    assert page.upto == 5
 
 
 async def test_one_who_left_before_the_reset_hears_none_of_it(bench: Bench) -> None:
