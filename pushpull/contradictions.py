@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from pushpull.settings import Auth, Settings
+from pushpull.settings import Auth, Server, Settings
 
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 # RFC 7518, 3.2: an HMAC key is at least as long as the hash it makes.
 HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 API_KEY_CHARACTERS: Final = 16
+PORT_MAX: Final = 65_535
 
 Problem = tuple[tuple[str, ...], str]
 """The keys to blame, and what is wrong in words that hold no secret."""
@@ -19,6 +20,7 @@ Problem = tuple[tuple[str, ...], str]
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
     """Everything wrong with `settings` as a whole, nothing when they can be used."""
+    yield from _ports(settings.server)
     yield from _disorder(settings)
     yield from _bad_urls(settings)
     yield from _bad_algorithms(settings.auth)
@@ -30,6 +32,21 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         )
     if settings.offline.webhook_url and not settings.offline.webhook_secret:
         yield ("offline.webhook_url",), "offline.webhook_url is set without an offline.webhook_secret to sign with"
+
+
+def _ports(server: Server) -> Iterator[Problem]:
+    last = server.worker_port + server.workers - 1
+    if server.worker_port and last > PORT_MAX:
+        yield (
+            ("server.worker_port", "server.workers"),
+            f"server.worker_port {server.worker_port} with {server.workers} workers ends at {last}; "
+            f"expected {PORT_MAX} at most",
+        )
+    elif server.worker_port and server.worker_port <= server.port <= last:
+        yield (
+            ("server.worker_port", "server.port"),
+            f"server.worker_port {server.worker_port} to {last} holds server.port {server.port}; expected others",
+        )
 
 
 def _disorder(settings: Settings) -> Iterator[Problem]:

@@ -59,6 +59,7 @@ class Server(_Section, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Count = 1
+    worker_port: Port = 0  # 0: none
     data_dir: str = "data"
     drain_s: SecondsOrNone = 10.0
     origins: tuple[str, ...] = ()

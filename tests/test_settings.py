@@ -152,6 +152,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             "delivery.notify_interval_ms 3000 is more than delivery.notify_interval_max_ms 2000",
         ),
         ({"LIMITS__BODY_BYTES": "1 MiB"}, "limits.body_bytes 1048576 is more than limits.frame_bytes 131072"),
+        (
+            {"SERVER__WORKERS": "3", "SERVER__WORKER_PORT": "65534"},
+            "server.worker_port 65534 with 3 workers ends at 65536; expected 65535 at most",
+        ),
+        ({"SERVER__WORKERS": "3", "SERVER__WORKER_PORT": "8078"}, "8078 to 8080 holds server.port 8080"),
         ({"OFFLINE__WEBHOOK_URL": "ftp://x", "OFFLINE__WEBHOOK_SECRET": "x"}, "expected an http:// or https:// URL"),
         ({"OFFLINE__WEBHOOK_URL": "https://x.example"}, "offline.webhook_url is set without an offline.webhook_secret"),
         ({"REDIS__DURABILITY": "replicated"}, "the embedded Redis has no replicas"),

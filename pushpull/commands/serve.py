@@ -71,16 +71,21 @@ def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, config_fi
 
 
 async def _serve(settings: Settings, origins: Origins, config_file: str | None, embedded: EmbeddedRedis | None) -> None:
-    # Imported here: all of the web stack hangs on it, and `pushpull --help` imports every command.
-    from pushpull.web.server import serve
-
     def say_hello() -> None:
         click.echo(greeting(settings, origins, config_file), err=True)
 
     watch = asyncio.create_task(embedded.watch()) if embedded is not None else None
     try:
         url = embedded.url if embedded is not None else settings.redis.url
-        await serve(settings, url, origins=origins, on_ready=say_hello)
+        if settings.server.workers > 1:
+            from pushpull.commands._workers import supervise
+
+            await supervise(settings, url, origins=origins, on_ready=say_hello)
+        else:
+            # Imported here: all of the web stack hangs on it, and neither `pushpull --help` nor a supervisor serves.
+            from pushpull.web.server import serve
+
+            await serve(settings, url, origins=origins, on_ready=say_hello)
     finally:
         if watch is not None:
             watch.cancel()

@@ -33,6 +33,8 @@ T = TypeVar("T")
 async def check(parts: Parts) -> None:
     """Look every session up, until Redis has answered for all."""
     entered = [(peer, peer.record) for peer in parts.peers if peer.record is not None]
+    if not entered:
+        return
     log.info("looking up how %s sessions stand", len(entered))
     for first in range(0, len(entered), CHUNK):
         chunk = [(peer, record) for peer, record in entered[first : first + CHUNK] if record is not None]

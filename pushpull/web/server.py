@@ -7,7 +7,8 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -52,14 +53,15 @@ async def serve(
     *,
     origins: Mapping[str, str] | None = None,
     on_ready: Callable[[], None] = lambda: None,
+    sockets: Sequence[socket.socket] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. A second signal ends the drain at once.
 
-    `origins` says for each setting where it came from; `on_ready` is called once it listens.
+    `origins` says for each setting where it came from; `on_ready` is called once it listens: on `sockets`, which are
+    bound, or else where the settings say. Setting `stop` is a signal, too.
     Raises ConfigError where the settings or the address do not allow a start, StoreUnavailable without a Redis.
     """
-    if settings.server.workers != 1:
-        raise ConfigError(f"server.workers {settings.server.workers} is not in this release: expected 1")
     _spare_the_collector()
     store = await _open_store(settings, redis_url)
     node = Node(settings, store)
@@ -67,7 +69,9 @@ async def serve(
     try:
         await node.start()
         app = create_app(node, authenticator, origins=origins)
-        await _listen(settings, node, app, on_ready)
+        server = Server(http_config(settings, app))
+        serving = _serve(server, None if sockets is None else list(sockets))
+        await _listen(server, serving, node, on_ready, stop or asyncio.Event())
     finally:
         await node.stop()
         await authenticator.aclose()
@@ -139,14 +143,14 @@ def _direct(app: Starlette) -> Any:
     return protocol
 
 
-async def _listen(settings: Settings, node: Node, app: Starlette, on_ready: Callable[[], None]) -> None:
-    server = Server(http_config(settings, app))
-    stop = asyncio.Event()
+async def _listen(
+    server: Server, work: Coroutine[Any, Any, None], node: Node, on_ready: Callable[[], None], stop: asyncio.Event
+) -> None:
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(_serve(server), name="http server")
+    serving = asyncio.create_task(work, name="http server")
     try:
         await _until_listening(server, serving)
         on_ready()
@@ -164,9 +168,9 @@ async def _listen(settings: Settings, node: Node, app: Starlette, on_ready: Call
     serving.result()
 
 
-async def _serve(server: Server) -> None:
+async def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
     try:
-        await server.serve()
+        await server.serve(sockets)
     except SystemExit as problem:  # uvicorn's way to say that it could not bind
         raise ConfigError(f"cannot listen on {server.config.host} port {server.config.port}") from problem
 

@@ -50,6 +50,16 @@ def serve_process(redis_url: str, tmp_path: Path) -> Iterator[ServeProcess]:
 
 
 @pytest.fixture
+def serve_nodes(serve_process: ServeProcess) -> Callable[..., list[ServiceProcess]]:
+    """Start so many processes on one Redis: `serve_nodes(3, server__drain_s=1)`."""
+
+    def start(count: int, **settings: Any) -> list[ServiceProcess]:
+        return [serve_process(**settings) for _ in range(count)]
+
+    return start
+
+
+@pytest.fixture
 async def talk() -> AsyncIterator[Callable[[ServiceProcess], Service]]:
     """Talk to a service process as to any other."""
     async with AsyncExitStack() as stack:
