@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 
+from tests import leaks
 from tests.servers import RedisCluster, RedisServer, SentinelSetup
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    leaks.install()
+    leaks.talk_about_everything()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    """Fail a test during which a secret reached a log: this process's, or that of a service it started."""
+    leaks.talk_about_everything()
+    yield
+    assert leaks.watch.take() == []
 
 
 @pytest.fixture(scope="session")

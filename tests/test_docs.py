@@ -24,7 +24,14 @@ from pushpull.web.routes import ENDPOINTS
 from tests.e2e.service import API_KEY, SECRET, Service, ServiceProcess
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/operations.md", "docs/protocol.md")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/operations.md",
+    "docs/protocol.md",
+    "docs/security.md",
+)
 README_URL = "http://127.0.0.1:8080"
 # Fields that a frame has only sometimes; a sample may show them or not.
 SOMETIMES = {
@@ -214,6 +221,27 @@ def test_every_error_code_is_explained_with_its_status() -> None:
     on_the_wire = {code: error for code, error in BY_CODE.items() if not issubclass(error, ConfigError)}
     for code, error in on_the_wire.items():
         assert f"| `{code}` | {error.status} |" in page, code
+
+
+# ------------------------------------------------------------------------------------------------ security.md
+
+
+def test_every_limit_and_every_key_is_named_with_its_default() -> None:
+    page = text_of("docs/security.md")
+    guards = {name: value for name, value in flattened(Settings()).items() if name.startswith(("limits.", "auth."))}
+
+    assert len(guards) > 20
+    for name, default in guards.items():
+        # Keys have a row among the secrets, too: that one says no default.
+        rows = re.findall(rf"^\| `{re.escape(name)}` \| ([^|]+) \|", page, re.MULTILINE)
+        assert as_shown(default) in rows, name
+
+
+def as_shown(default: Any) -> str:
+    """A default as the page writes it: 15,000; HS256; none."""
+    if isinstance(default, tuple | list):
+        return ", ".join(default) or "none"
+    return f"{default:,g}" if isinstance(default, float) else f"{default:,}" if isinstance(default, int) else "none"
 
 
 # ------------------------------------------------------------------------------------------------ all of them

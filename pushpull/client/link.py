@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,10 @@ OPEN_S: Final = 10.0
 """For the upgrade, and again for `welcome`."""
 SILENCE: Final = 2.5
 """Heartbeats without any frame until the connection counts as dead; from the contract."""
+
+# At DEBUG the library writes each header and frame into the log of whoever embeds us: the token among them.
+_log: Final = logging.getLogger("pushpull.client.socket")
+_log.setLevel(logging.WARNING)
 
 
 class Link:
@@ -51,6 +56,7 @@ class Link:
                 open_timeout=open_s,
                 close_timeout=1,
                 proxy=None if is_loopback(url) else True,
+                logger=_log,
             )
             return cls(socket)
 

@@ -27,10 +27,9 @@ from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
 from pushpull.web.server import Server, http_config
 from tests.e2e.wire import Frame, Wire
+from tests.leaks import API_KEY, SECRET, WORDS, watch
 from tests.servers import free_port
 
-SECRET = "a-secret-of-at-least-32-characters!"
-API_KEY = "an-api-key-of-the-tests"
 START_S = 20.0
 
 UNBOUND = {"frames_per_s": 1e6, "sends_per_s": 1e6, "conversation_sends_per_s": 1e6}
@@ -87,7 +86,7 @@ class Service:
         answer = await self.server.post(f"/v1/conversations/{cid}/members", json={"remove": list(members)})
         assert answer.status_code == 200, answer.text
 
-    async def post(self, cid: str, cmid: str, body: Any = "hi", *, sender: str | None = None, **fields: Any) -> str:
+    async def post(self, cid: str, cmid: str, body: Any = WORDS, *, sender: str | None = None, **fields: Any) -> str:
         """Send over HTTP with the server's key; returns the log id."""
         message = {"cmid": cmid, "body": body, **({} if sender is None else {"from": sender}), **fields}
         answer = await self.server.post(f"/v1/conversations/{cid}/messages", json=message)
@@ -187,6 +186,7 @@ class ServiceProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = directory
         self._output = directory / "output"
+        watch.file(self._output)
         named = {
             "redis__url": redis_url,
             "server__port": self.port,
