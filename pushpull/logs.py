@@ -16,6 +16,8 @@ QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "websockets", "async
 _TOKEN = re.compile(r"([?&;]|\b)((?:access_)?token|api[_-]?key)=[^&\s\"'#;]+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
+_STRANGERS_FAULTS: Final = ("Invalid HTTP request", "Invalid UTF-8 sequence", "Unsupported upgrade request")
+
 
 def configure(level: str = "info", format: str = "auto", *, stream: TextIO | None = None) -> None:
     """Send all logging to `stream` (None: stderr).
@@ -43,8 +45,8 @@ def configure(level: str = "info", format: str = "auto", *, stream: TextIO | Non
 
 
 def _of_our_own(record: logging.LogRecord) -> bool:
-    """Drop what uvicorn makes of bad UTF-8, an error with a traceback: a stranger could fill the log with those."""
-    return not str(record.msg).startswith("Invalid UTF-8 sequence")
+    """Drop what uvicorn says of bytes that are no request or no text: a stranger could fill the log with it."""
+    return not str(record.msg).startswith(_STRANGERS_FAULTS)
 
 
 def scrub(record: logging.LogRecord) -> bool:
