@@ -49,6 +49,7 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
         self._going = True
         self._moving = asyncio.Lock()
+        self.last_logs: Logs = {}  # as read last
 
     def _device(self, number: int, tag: str, pace_s: float) -> Device:
         cids = [self.cids[(number + 3 * step) % len(self.cids)] for step in range(3)]
@@ -195,7 +196,7 @@ class Load:
         waits for any more may still be on its way."""
         give_up = time.monotonic() + SETTLE_S
         while True:
-            logs = await self.logs()
+            logs = self.last_logs = await self.logs()
             for _ in range(25):
                 lacks = self.lacking(logs)
                 if not lacks:

@@ -91,8 +91,9 @@ class Line:
     def half_close(self, *, towards_client: bool) -> None:
         """One end is told that nothing more comes; it may still talk."""
         writer = self.client if towards_client else self.target
-        if writer.can_write_eof() and not writer.transport.is_closing():
-            writer.write_eof()
+        if not writer.transport.is_closing():
+            with contextlib.suppress(OSError):  # the other end is gone, and nobody has told us yet
+                writer.write_eof()
 
 
 class Proxy:
