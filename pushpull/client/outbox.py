@@ -29,6 +29,10 @@ from pushpull.model import Cid, LogId, Sent, seq_of
 WINDOW: Final = 16
 """Sends in flight per conversation. They share a group commit at the service; more only makes a failure costlier."""
 
+LANE_LONGEST_S: Final = 2.0
+"""Between two tries on a connection that is open. They cost a frame each, not a handshake: whoever waits for its message
+to be stored must not wait long after the service can do it again."""
+
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
@@ -72,7 +76,7 @@ class _Lane:
     troubled: bool = False  # a temporary error came: settle what is in flight first
     held: int = 0  # expired sends whose fate is being looked up
     not_before: float = 0.0
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(longest_s=LANE_LONGEST_S))
 
 
 class Outbox:

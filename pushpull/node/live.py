@@ -16,7 +16,7 @@ from pushpull.delivery import session as protocol
 from pushpull.delivery.shedding import Extra
 from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import Cid, Mode, Uid, seq_of
-from pushpull.node import standing
+from pushpull.node.announcements import Announcements
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
@@ -33,6 +33,7 @@ JOINS_AT_ONCE: Final = 32  # of 10,000 users added by one call, who may all be c
 class Live:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.announcements = Announcements(parts)
         self._joining = asyncio.Semaphore(JOINS_AT_ONCE)
 
     # ------------------------------------------------------------------------------------------------ heard
@@ -69,9 +70,10 @@ class Live:
             case Subscribed(cid):
                 self._parts.feeds.confirmed(cid)
             case Announcement():
+                self.announcements.heard(ring.number)
                 self._announced(ring)
             case ControlSubscribed():
-                self._parts.background.spawn(self._catch_up_on_announcements(), "announcements catch-up")
+                self.announcements.missed()
 
     def changed(self, feed: Feed, change: Change) -> None:
         """Carry out what a read did to a feed, and fan out what is new."""
@@ -209,16 +211,6 @@ class Live:
         except PushpullError:
             # It missed a conversation: with a new connection it gets the whole list again.
             peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
-
-    async def _catch_up_on_announcements(self) -> None:
-        """The control channel was cut: whatever was announced meanwhile is looked up for each user here."""
-        await standing.check(self._parts)
-        for uid in self._parts.peers.users():
-            for peer in self._parts.peers.of(uid):
-                try:
-                    await peer.check_list()
-                except PushpullError:
-                    peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
 
     # ------------------------------------------------------------------------------------------------ divergence
 

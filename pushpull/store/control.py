@@ -1,19 +1,24 @@
 """Announcements to every node, on the control channel: who joined, left, was kicked or revoked, what was deleted, and
-what one node's devices of a user must hear from another."""
+what one node's devices of a user must hear from another.
+
+Each has a number, one more than the one before it, so that a node finds out what it missed. A payload is the number, a
+space and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from pushpull.model import Cid, Cursors, SessionId, Uid
 from pushpull.store.keys import Keys
-from pushpull.store.scripts import Arg
+from pushpull.store.scripts import ANNOUNCE, Call, Wire
 from pushpull.store.values import Announcement
 
 USERS_PER_ANNOUNCEMENT: Final = 1000
+SAID_AT_ONCE: Final = 100
+"""In one script call, which nothing else at Redis gets past: of 1,000 users each that is 2 MB."""
 
 
 class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,10 +36,25 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Said).decode
 
 
-def publish(keys: Keys, said: Announcement) -> Iterator[tuple[Arg, ...]]:
-    """The commands that announce `said`, its users in slices; one command where it names none."""
+async def announce(wire: Wire, keys: Keys, said: Sequence[Announcement]) -> None:
+    """Tell every node. It may be said twice: what is announced is a reason to look, or holds however often it is heard.
+
+    Raises StoreUnavailable: not all of it may have been said.
+    """
+    payloads = [payload for each in said for payload in _payloads(each)]
+    for at in range(0, len(payloads), SAID_AT_ONCE):
+        await wire.run(Call(ANNOUNCE, [keys.control()], payloads[at : at + SAID_AT_ONCE]), again=True)
+
+
+async def last_said(wire: Wire, keys: Keys) -> int:
+    """The number of the newest announcement; 0: none was made. Raises StoreUnavailable."""
+    return int(await wire.command("GET", keys.control(), again=True) or 0)
+
+
+def _payloads(said: Announcement) -> Iterator[bytes]:
+    """`said`, its users in slices; one payload where it names none."""
     for at in range(0, max(1, len(said.users)), USERS_PER_ANNOUNCEMENT):
-        yield ("SPUBLISH", keys.control(), _encode(_said(said, said.users[at : at + USERS_PER_ANNOUNCEMENT])))
+        yield _encode(_said(said, said.users[at : at + USERS_PER_ANNOUNCEMENT]))
 
 
 def _said(said: Announcement, users: tuple[Uid, ...]) -> _Said:
@@ -53,8 +73,10 @@ def _said(said: Announcement, users: tuple[Uid, ...]) -> _Said:
 
 def decode(payload: bytes) -> Announcement:
     """Read an announcement; ValueError (or a subclass) when it is none."""
-    said = _decode(payload)
+    number, _, text = payload.partition(b" ")
+    said = _decode(text)
     return Announcement(
+        number=int(number),
         kind=said.kind,
         cid=None if said.cid is None else Cid(said.cid),
         users=tuple(map(Uid, said.users)),

@@ -10,7 +10,7 @@ from pushpull.errors import Invalid, no_such_conversation
 from pushpull.model import Cid, Head, Role, Row, Uid, ts_of
 from pushpull.store import codec
 from pushpull.store.batch import Batch
-from pushpull.store.control import publish
+from pushpull.store.control import announce
 from pushpull.store.keys import Keys
 from pushpull.store.members import Members
 from pushpull.store.rows import Rows
@@ -75,9 +75,7 @@ class Conversations:
         last_ms = ts_of((await self.head(cid)).last_id)
         if await self._wire.run(Call(DELETE, self._all_keys(cid, last_ms))) is None:
             raise no_such_conversation(cid)
-        await self._wire.commands(
-            list(publish(self._keys, Announcement(kind="deleted", cid=cid, users=tuple(members))))
-        )
+        await announce(self._wire, self._keys, [Announcement(kind="deleted", cid=cid, users=tuple(members))])
         await self._members.forget_hints(cid, members)
 
     def _all_keys(self, cid: Cid, last_ms: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from pushpull.errors import Invalid, LimitReached, no_such_conversation, not_a_member
 from pushpull.model import Cid, Role, Uid
 from pushpull.store import codec
-from pushpull.store.control import publish
+from pushpull.store.control import announce
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import ADD_MEMBERS, MEMBERS_PAGE, REMOVE_MEMBERS, Arg, Call, Wire
 from pushpull.store.values import Announcement, MemberCounts, MemberRow
@@ -47,18 +47,18 @@ class Members:
         await self._require_conversation(cid)
         new = await self.check_room(cid, list(roles))
         await self._hint(cid, new)
-        added: list[Uid] = []
-        updated, total = 0, 0
+        added, updated, total = 0, 0, 0
         for chunk in slices(list(roles.items()), CHUNK):
             total, changed, names = await self._add_chunk(cid, chunk)
             updated += changed
-            added.extend(Uid(name.decode()) for name in names)
-        # Once more: whoever read the list in between found a hint without a member, and dropped it.
-        await self._hint(cid, added)
+            added += len(names)
+        # Once more: whoever read the list in between found a hint without a member, and dropped it. For all of them, as
+        # is the announcement: where the answer to a call was lost, the same call again adds nobody.
+        await self._hint(cid, list(roles))
         if not roles:
             total = await self._count(cid)
-        await self._announce("joined", cid, added)
-        return MemberCounts(added=len(added), updated=updated, members=total)
+        await self._announce("joined", cid, list(roles))
+        return MemberCounts(added=added, updated=updated, members=total)
 
     async def check_room(self, cid: Cid, uids: Sequence[Uid]) -> list[Uid]:
         """Return those of `uids` who are no members yet, if there is room for all of them; else LimitReached."""
@@ -99,7 +99,7 @@ class Members:
 
     async def _announce(self, kind: str, cid: Cid, users: Sequence[Uid]) -> None:
         if users:
-            await self._wire.commands(list(publish(self._keys, Announcement(kind=kind, cid=cid, users=tuple(users)))))
+            await announce(self._wire, self._keys, [Announcement(kind=kind, cid=cid, users=tuple(users))])
 
     async def remove(self, cid: Cid, uids: Sequence[Uid]) -> MemberCounts:
         """Remove members with their cursors, roles and pending rows; unknown ones are passed over.

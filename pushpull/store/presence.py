@@ -20,7 +20,7 @@ import msgspec
 from pushpull.errors import PushpullError
 from pushpull.model import SessionId, Uid
 from pushpull.store.batch import Batch
-from pushpull.store.control import publish
+from pushpull.store.control import announce, last_said
 from pushpull.store.keys import Keys
 from pushpull.store.nodes import Nodes
 from pushpull.store.scripts import OPEN_SESSION, Arg, Call, Wire
@@ -95,7 +95,7 @@ class Presence:
             stay = frozenset(each.node for each in before if each not in replaced)
             answers.append(Opened(here, stay - {session.node}))
         await self._wire.commands(tidying, again=True)
-        await self._wire.commands([command for each in said for command in publish(self._keys, each)], again=True)
+        await announce(self._wire, self._keys, said)
         return answers
 
     async def enter_again(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError | None]:
@@ -232,8 +232,12 @@ class Presence:
         await self._said.ask(said)
 
     async def _announce_all(self, said: Sequence[Announcement]) -> list[None]:
-        await self._wire.commands([command for each in said for command in publish(self._keys, each)], again=True)
+        await announce(self._wire, self._keys, said)
         return [None] * len(said)
+
+    async def last_announced(self) -> int:
+        """The number of the newest announcement, 0: none was made. Raises StoreUnavailable."""
+        return await last_said(self._wire, self._keys)
 
 
 def _standing(

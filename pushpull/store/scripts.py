@@ -57,6 +57,7 @@ MEMBERS_PAGE: Final = Script.load("members_page", "rank")
 BEHIND: Final = Script.load("behind", "rank")
 OPEN_SESSION: Final = Script.load("open_session")
 BEAT: Final = Script.load("beat", "basics")
+ANNOUNCE: Final = Script.load("announce")
 NODES: Final = Script.load("nodes", "basics")
 
 

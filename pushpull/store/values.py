@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -218,6 +218,7 @@ class Announcement:
     ts: int | None = None  # revoked: tokens issued before this (s since 1970)
     node: str | None = None  # here, gone
     cursors: Cursors | None = None
+    number: int = field(default=0, compare=False)  # which it is, not what it says: one more than the one before it
 
 
 @dataclass(frozen=True, slots=True)

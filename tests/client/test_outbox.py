@@ -34,6 +34,14 @@ def refuse(outbox: Outbox, cmid: str, error: PushpullError, now: float = 0.0) ->
     return outbox.on_refused("c", cmid, error, temporary=error.temporary, now=now, chance=1.0)
 
 
+def test_on_an_open_connection_no_wait_is_longer_than_two_seconds():
+    outbox, now = outbox_with("a"), 0.0
+    for _ in range(10):
+        assert taken(outbox, now) == ["a"]
+        refuse(outbox, "a", AWAY, now)
+        now += 2.0
+
+
 def test_messages_go_out_in_the_order_they_came():
     assert taken(outbox_with("a", "b", "c")) == ["a", "b", "c"]
 

@@ -130,10 +130,10 @@ async def cut_bells(stage: Stage) -> None:
 
 
 def bells_swallowed(stage: Stage, *, for_s: float = 4) -> Fault:
-    """No doorbell reaches a node, though its connection and its probe are fine."""
+    """No doorbell and no announcement reaches a node, though its connection and its probe are fine."""
 
     async def begin() -> None:
-        swallow(stage, lambda channel: channel.endswith(b":bell"))
+        swallow(stage, lambda channel: b"probe:" not in channel)
 
     async def end() -> None:
         for node in stage.nodes:
@@ -146,7 +146,7 @@ def bells_swallowed(stage: Stage, *, for_s: float = 4) -> Fault:
         begin=begin,
         end=end,
         lasts_s=for_s,
-        heal_within_s=1.5 * audit_s + 1,  # its jitter, and the way of a message
+        heal_within_s=audit_s + 1.5,  # and the ways there and back
         heal_from="begin",
     )
 

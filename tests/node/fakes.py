@@ -224,6 +224,7 @@ class FakePresence:
         self.entered_again: list[SessionId] = []
         self.closed: list[SessionId] = []
         self.announced: list[Announcement] = []
+        self.last_number = 0  # of what was announced by all
         self.problems: list[PushpullError] = []  # for the next calls
 
     def _raise(self) -> None:
@@ -233,6 +234,10 @@ class FakePresence:
     async def announce(self, said: Announcement) -> None:
         self._raise()
         self.announced.append(said)
+
+    async def last_announced(self) -> int:
+        self._raise()
+        return self.last_number
 
     async def standings(self, sessions: Sequence[SessionRecord]) -> list[Standing]:
         self._raise()

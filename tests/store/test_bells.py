@@ -90,6 +90,27 @@ async def test_a_duplicate_does_not_ring(store: Store, bells: Bells) -> None:
     assert [(await a_bell(bells)).id.partition("-")[0] for _ in range(2)] == ["1", "2"]
 
 
+async def test_announcements_are_numbered(store: Store, bells: Bells) -> None:
+    await store.presence.kick(ALICE)
+    await store.presence.kick(BOB)
+
+    one, other = [await bells.next(5) for _ in range(2)]
+
+    assert isinstance(one, Announcement)
+    assert isinstance(other, Announcement)
+    assert one.number + 1 == other.number == await store.presence.last_announced()
+
+
+async def test_adding_a_member_again_says_so_again(store: Store, bells: Bells) -> None:
+    """The answer to the first call, or what it had to say, may have been lost."""
+    for _ in range(2):
+        await store.members.add(ROOM, [(Uid("dave"), Role.MEMBER)])
+
+    heard = [await bells.next(5) for _ in range(3)]
+
+    assert heard.count(Announcement(kind="joined", cid=ROOM, users=(Uid("dave"),))) == 2
+
+
 async def test_changes_of_members_and_settings_ring_with_a_new_mver(store: Store, bells: Bells) -> None:
     log_id = await send(store, "m1")
     mver = (await a_bell(bells)).mver
