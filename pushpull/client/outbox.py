@@ -30,7 +30,7 @@ WINDOW: Final = 16
 """Sends in flight per conversation. They share a group commit at the service; more only makes a failure costlier."""
 
 LANE_LONGEST_S: Final = 2.0
-"""Between two tries on a connection that is open. They cost a frame each, not a handshake: whoever waits for its message
+"""Between two tries on a connection that is open. They cost a frame each, not a handshake: whoever waits for a message
 to be stored must not wait long after the service can do it again."""
 
 

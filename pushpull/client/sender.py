@@ -41,7 +41,10 @@ class Sender:
         self._outbox.add(outgoing)
         self._wake()
         try:
-            await done.wait()
+            # Once more where a failover took the message away again before its sender came to see that it was stored.
+            while outgoing.result is None and outgoing.error is None:
+                done.clear()
+                await done.wait()
         except asyncio.CancelledError:
             if self._outbox.cancel(outgoing):
                 self._room.set()

@@ -193,7 +193,9 @@ class Peer:
     async def _enter(self, client: str) -> None:
         """Make the session known to every node, and end those it replaces. Raises StoreUnavailable."""
         self.record = record_of(self._parts, self.session, client)
-        self._entering = self._parts.store.presence.open_session(self.record)
+        self._entering = self._parts.store.presence.open_session(
+            self.record, still=lambda: self.session.phase is protocol.Phase.OPEN
+        )
         # Shielded: if the connection is lost now, its row is taken off once it is known to be there.
         entered(self._parts, self.session, await asyncio.shield(self._entering))
         self._entering = None

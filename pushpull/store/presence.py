@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -48,6 +48,13 @@ _decode_kept = msgspec.json.Decoder(_Kept).decode
 
 Command = tuple[Arg, ...]
 
+_Asked = tuple[SessionRecord, Callable[[], bool]]
+"""A session to enter, and whether its connection still lives."""
+
+
+def _always() -> bool:
+    return True
+
 
 class Presence:
     """Sessions. A user's table is bounded by the sessions it may have, opening one drops the surplus."""
@@ -68,22 +75,29 @@ class Presence:
 
     # ------------------------------------------------------------------------------------------------ open, close
 
-    def open_session(self, session: SessionRecord) -> asyncio.Future[Opened]:
+    def open_session(self, session: SessionRecord, *, still: Callable[[], bool] = _always) -> asyncio.Future[Opened]:
         """Enter a session. The answer: those of its own node it takes the place of, which the caller closes (other
         nodes are told), and where else the user is connected.
 
-        Replaced are those of the same device, and the oldest over the number a user may have.
+        Replaced are those of the same device, and the oldest over the number a user may have. `still`: whether its
+        connection lives, asked once it is on the table. Entering may take seconds where Redis is slow or away; a device
+        that was cut off meanwhile may be connected elsewhere by then, and must not be thrown out there.
         """
-        return self._opened.ask(session)
+        return self._opened.ask((session, still))
 
-    async def _open_sessions(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError]:
+    async def _open_sessions(self, asked: Sequence[_Asked]) -> list[Opened | PushpullError]:
+        sessions = [session for session, _ in asked]
         found = await self._enter(sessions)
         tidying: list[Command] = []
         said: list[Announcement] = []
         answers: list[Opened | PushpullError] = []
-        for session, before in zip(sessions, found, strict=True):
+        for (session, still), before in zip(asked, found, strict=True):
             if isinstance(before, PushpullError):
                 answers.append(before)
+                continue
+            if not still():
+                tidying.append(self._off_the_table(session.uid, [session.id]))
+                answers.append(Opened([], frozenset()))
                 continue
             replaced = self._replaced_by(session, before)
             if replaced:

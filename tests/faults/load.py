@@ -29,6 +29,12 @@ SETTLE_S = 30.0
 POLL_S = 0.02
 POST_EVERY_S = 0.06
 CHURN_EVERY_S = 0.4
+
+PROMPT_S = 0.5
+REST_S = 15.0
+"""A move that was not prompt was tried more than once, and a try that nobody waits for any more may be carried out when a
+node or a line comes back. The member rests until then: what was asked last would not be what is done last."""
+
 Logs = dict[Cid, list[Stored]]
 
 
@@ -49,6 +55,7 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
         self._going = True
         self._moving = asyncio.Lock()
+        self._rested: dict[tuple[Uid, Cid], float] = {}  # who may move again when
         self.last_logs: Logs = {}  # as read last
 
     def _device(self, number: int, tag: str, pace_s: float) -> Device:
@@ -136,7 +143,9 @@ class Load:
             async with self._moving:
                 if not self._going:
                     return
-                await self.move(random.choice(self.comers).uid, random.choice(self.cids))
+                uid, cid = random.choice(self.comers).uid, random.choice(self.cids)
+                if self._rested.get((uid, cid), 0.0) <= time.monotonic():
+                    await self.move(uid, cid)
 
     def nobody_moves(self) -> asyncio.Lock:
         """While it is held, nobody joins or leaves."""
@@ -144,6 +153,7 @@ class Load:
 
     async def move(self, uid: Uid, cid: Cid) -> None:
         """Remove a member, or make somebody one, and note when that holds."""
+        began = time.monotonic()
         if uid in self.members[cid]:
             await self.backend.call(lambda server: server.remove_members(cid, [uid]))
             self.diary.note(Parted(user=uid, cid=cid))
@@ -152,6 +162,8 @@ class Load:
             self.diary.note(Joining(user=uid, cid=cid))
             await self.backend.call(lambda server: server.add_members(cid, [uid]))
             self.members[cid].add(uid)
+        if time.monotonic() - began > PROMPT_S:
+            self._rested[uid, cid] = time.monotonic() + REST_S
 
     async def healed(self, since: float, *, within_s: float) -> float:
         """Seconds from `since` until a message that was sent to each conversation now is on every member's device."""

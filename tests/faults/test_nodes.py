@@ -42,6 +42,7 @@ async def test_bad_lines_to_devices_lose_nothing(
 ) -> None:
     async with Stage(tmp_path, start_redis(), nodes=2) as stage, Load(stage.urls) as load:
         await endure(fault(stage), load)
+        assert fault is not faults.answers_lost or sum(node.clients.down.lost for node in stage.nodes) > 0
 
 
 @pytest.mark.parametrize("fault", REDIS_LINES, ids=name_of)
@@ -51,3 +52,5 @@ async def test_bad_lines_to_redis_lose_nothing(
     redis = start_redis()
     async with Stage(tmp_path, redis, nodes=2, redis_socket=redis.socket_path) as stage, Load(stage.urls) as load:
         await endure(fault(stage), load)
+        lost = sum(node.redis.down.lost for node in stage.nodes if node.redis is not None)
+        assert fault is not faults.append_replies_lost or lost > 0

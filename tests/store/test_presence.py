@@ -34,6 +34,18 @@ async def silence(client: Redis, node: str, ms: int = 7_000) -> None:
     await client.hset("pp:nodes", node, f"{seconds * 1000 - ms} {{}}")
 
 
+async def test_one_whose_connection_was_lost_while_it_was_entered_replaces_nobody(store: Store) -> None:
+    for node in ("n1", "n2"):
+        await store.nodes.beat(node, {})
+    await store.presence.open_session(session("s1", "phone", "n1"))
+    said = await store.presence.last_announced()
+
+    assert await store.presence.open_session(session("s2", "phone", "n2"), still=lambda: False) == ALONE
+
+    assert await listed(store) == ["s1"]
+    assert await store.presence.last_announced() == said
+
+
 async def test_sessions_of_live_nodes_are_listed_oldest_first(store: Store) -> None:
     await store.nodes.beat("n1", {})
     for each in (session("s1", "phone"), session("s2", "tab"), session("s3", "lost", node="dead")):
