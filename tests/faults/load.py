@@ -32,8 +32,8 @@ CHURN_EVERY_S = 0.4
 
 PROMPT_S = 0.5
 REST_S = 15.0
-"""A move that was not prompt was tried more than once, and a try that nobody waits for any more may be carried out when a
-node or a line comes back. The member rests until then: what was asked last would not be what is done last."""
+"""A move that was not prompt was tried more than once, and a try that nobody waits for any more may be carried out when
+a node or a line comes back. The member rests until then: what was asked last would not be what is done last."""
 
 Logs = dict[Cid, list[Stored]]
 
