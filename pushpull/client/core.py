@@ -39,6 +39,7 @@ class Core:
         self.user = ""
         self.list_complete = False  # this session has listed every conversation; before that it knows only some
         self._chance = chance
+        self._epochs: dict[str, str] = {}  # as last told, over sessions; bounded by the conversations
         self.moved: dict[str, str] = {}  # positions that were stored and not yet persisted by the owner
         self._reads: dict[str, int] = {}
         self._unconfirmed: dict[str, int] = {}  # reads sent; a cut connection may have swallowed them
@@ -136,6 +137,10 @@ class Core:
             self.inbox.begin(cid, row.start)
             self.moved[cid] = row.start
         reason = self.held.adopt(row, pos=self.inbox.handed[cid])
+        if self._epochs.get(cid, row.epoch) != row.epoch:
+            # The log lost its tail while we were away. We may hold nothing of it, and yet have sent some.
+            self.outbox.return_above(cid, seq_of(row.start))
+        self._epochs[cid] = row.epoch
         unread_up_to = self._unconfirmed.pop(cid, 0)
         if row.read < unread_up_to <= row.head:
             self.read(cid, unread_up_to)
@@ -185,6 +190,7 @@ class Core:
             self.held.on_head(frame.cid, head=position.head, floor=frame.floor)
             self.pulls.want(frame.cid)
         elif self.held.told.get(frame.cid) != told:
+            self._epochs[frame.cid] = frame.epoch
             position.on_reset(pos=frame.pos, epoch=frame.epoch, head=frame.head, reason=frame.reason)
             self.pulls.heard(frame.cid, answer=True)  # a pull from before the reset is no use any more
             self.acks.forget(frame.cid)
@@ -239,6 +245,7 @@ class Core:
         self.held.forget(cid)
         self.acks.forget(cid)
         self.pulls.forget(cid)
+        self._epochs.pop(cid, None)
         self.inbox.put_event(events.Changed(cid, change))
 
     def _on_refusal(self, frame: frames.Refusal, now: float) -> None:

@@ -181,6 +181,10 @@ class Hub:
         """Tell a device to continue from `pos`, and stand there with it."""
         self._resets.reset(feed, place, reason, pos)
 
+    def stay(self, feed: Feed, place: Place) -> None:
+        """Tell a device that the log lost its tail above where it stands."""
+        self._resets.stay(feed, place)
+
     def trimmed(self, feed: Feed, place: Place, *, stands: int | None = None) -> None:
         """Tell a device that stands below the floor that something is gone for good."""
         self._resets.trimmed(feed, place, stands=stands)

@@ -227,6 +227,8 @@ class Live:
         for n, place in enumerate(feed.places):
             if place.attached and (change.new_epoch or place.window.sent > seq_of(common)):
                 self._parts.hub.reset(feed, place, reason, common)
+            elif place.attached:
+                self._parts.hub.stay(feed, place)
             if n % RESET_SLICE == RESET_SLICE - 1:
                 await asyncio.sleep(0)
         feed.resetting = False

@@ -30,6 +30,17 @@ class Resets:
             self._windows.disarm(place)
         place.notified = 0
         place.lagging = place.mode is Mode.PUSH
+        self._tell(feed, place, reason, pos)
+
+    def stay(self, feed: Feed, place: Place) -> None:
+        """Tell a device that stands below a lost tail to go on from where it is.
+
+        It holds nothing that is gone; but what it sent itself may be among it, and returns to its outbox.
+        """
+        self._metrics.resets.labels("diverged").inc()
+        self._tell(feed, place, "diverged", place.window.sent_id)
+
+    def _tell(self, feed: Feed, place: Place, reason: str, pos: LogId) -> None:
         place.connection.write(
             frames.reset(feed.cid, reason, epoch=feed.head.epoch, pos=pos, head=feed.tail.head, floor=feed.head.floor)
         )

@@ -130,6 +130,25 @@ def test_a_divergence_is_told_in_its_place_and_lost_messages_are_sent_again():
     assert again["cmid"] == "mine"
 
 
+def test_what_was_sent_and_lost_above_where_the_device_stands_is_sent_again():
+    """It was confirmed, and had not come back in `messages`: the device holds nothing that is gone."""
+    for live in (True, False):
+        device = listed(row("0-0"))
+        device.receive(page(0, 1), now=0.0)
+        device.outbox.add(Outgoing("c", "mine", frames.encode_body("hi")))
+        device.outgoing(now=0.0)
+        device.receive(frames.Stored(cid="c", cmid="mine", id="3-1"), now=0.0)
+        take_all(device)
+        if live:
+            device.receive(frames.Reset(cid="c", reason="diverged", pos="1-1", epoch="2", head=2, floor=1), now=2.0)
+        else:
+            device.closed(now=1.0)
+            device.opened(WELCOME, now=2.0)
+            device.receive(frames.Sync(conversations=(row("1-1", head=2, epoch="2"),)), now=2.0)
+        sends = [frame for frame in device.outgoing(now=2.0) if frame["type"] == "send"]
+        assert [frame["cmid"] for frame in sends] == ["mine"]
+
+
 def test_a_reset_and_the_row_that_says_the_same_are_one_event():
     for first_row in (True, False):
         device = core({"c": "9-1"})

@@ -89,7 +89,7 @@ async def test_devices_of_every_node_hear_it_and_the_epoch_moves_once(
     assert {reset["epoch"] for reset in resets} == {(await service.row("bob", "room"))["epoch"]}
 
 
-async def test_devices_that_stand_below_what_was_lost_hear_no_reset(
+async def test_devices_that_stand_below_what_was_lost_are_told_to_stay_there(
     service: LocalService, room: str, redis: Any
 ) -> None:
     standing = (await redis.xrange(LOG, "3", "3"))[0][0]
@@ -102,7 +102,8 @@ async def test_devices_that_stand_below_what_was_lost_hear_no_reset(
     await bob.hear("notice", head=7)
     await bob.say("pull", cid="room", after=3)
     assert [item["body"] for item in await bob.collect("room", 7, after=3)] == [4, 5, 6, "new 7"]
-    assert not bob.heard_so_far("reset")
+    (reset,) = bob.heard_so_far("reset")
+    assert (reset["reason"], reset["pos"]) == ("diverged", standing)
 
 
 async def test_a_device_that_comes_back_with_a_position_in_the_lost_tail_is_reset(

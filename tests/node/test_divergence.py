@@ -117,7 +117,7 @@ async def test_an_epoch_that_another_node_moved_is_not_moved_again(bench: Bench)
     assert bench.said[0].heard("reset")[0]["epoch"] == "2"
 
 
-async def test_a_device_that_stands_below_the_loss_is_not_reset(bench: Bench) -> None:
+async def test_a_device_that_stands_below_the_loss_stays_and_is_told_for_what_it_sent(bench: Bench) -> None:
     feed = await served(bench)
     bench.attach(feed, at=2, mode=Mode.NOTIFY)
     lose_tail(bench, kept=3, new=1)
@@ -125,7 +125,9 @@ async def test_a_device_that_stands_below_the_loss_is_not_reset(bench: Bench) ->
     bench.reader.mark_stale(feed)
     await turns()
 
-    assert bench.said[1].heard("reset") == []
+    (reset,) = bench.said[1].heard("reset")
+    assert (reset["reason"], reset["pos"], reset["epoch"]) == ("diverged", log_id(2), "2")
+    assert bench.places[1].window.sent == 2
     assert bench.said[1].heard("notice")[-1]["head"] == 4
 
 
