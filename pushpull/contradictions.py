@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 from pushpull.settings import Auth, Server, Settings
 
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+)
 # RFC 7518, 3.2: an HMAC key is at least as long as the hash it makes.
 HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 API_KEY_CHARACTERS: Final = 16

@@ -1,13 +1,15 @@
 """Group commit: sends that arrive together travel to Redis in one pipeline.
 
-One batch is in flight. What arrives meanwhile waits and is the next batch, so the batch grows with the load and a
-lone send waits for nobody. Order: a batch is handed over in the order taken, and after a draft fails, those of its
-chain that wait behind it fail too (the store sees to it inside a batch).
+One batch is in flight in each lane. What arrives meanwhile waits and is the next batch, so the batch grows with the
+load and a lone send waits for nobody; a shard that is away keeps nobody of another lane waiting. Order: a batch is
+handed over in the order taken, and after a draft fails, those of its chain that wait behind it fail too (the store sees
+to it inside a batch).
 
 The senders of a batch are answered while Redis works on the next, ANSWERED_AT_ONCE at a time; only where one of them
 failed, which decides what may go next, they are answered before. This is the hot path of a send.
 
-Bounded: `limits.waiting_sends` and WAITING_BYTES of bodies; one more is refused with StoreUnavailable, at once.
+Bounded: `limits.waiting_sends` and WAITING_BYTES of bodies, over all lanes; one more is refused with StoreUnavailable,
+at once.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Final, Protocol
 
 from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Cursors, Draft, Sent, SessionId, Uid
+from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,16 @@ class AppendLog(Protocol):
         """Store the drafts; one outcome each, in order. Raises PushpullError where none is known."""
 
 
+class _Waits:
+    """What waits in one lane, and the task that sends it."""
+
+    __slots__ = ("rows", "task")
+
+    def __init__(self) -> None:
+        self.rows: deque[_Waiting] = deque()
+        self.task: asyncio.Task[None] | None = None
+
+
 class Appender:
     def __init__(
         self,
@@ -56,6 +69,7 @@ class Appender:
         *,
         waiting_max: int,
         moved: Callable[[Cid, Uid, Cursors, SessionId], None] = lambda cid, uid, cursors, by: None,
+        lane: Lane = one_lane,
     ) -> None:
         """`moved` is called once a batch for each sender whose cursors its sends moved, with where they are then and
         the session that sent last ("": none)."""
@@ -63,26 +77,32 @@ class Appender:
         self._log = log
         self._metrics = metrics
         self._waiting_max = waiting_max
-        self._waiting: deque[_Waiting] = deque()
+        self._lane = lane
+        self._lanes: dict[int, _Waits] = {}
+        self._waiting = 0  # over all lanes, as are the bytes
         self._waiting_bytes = 0
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting_share(self) -> float:
         """How much of `limits.waiting_sends` is taken, 0 to 1."""
-        return len(self._waiting) / self._waiting_max
+        return self._waiting / self._waiting_max
 
     def take(self, draft: Draft, answer: Answer) -> None:
         """Append `draft` with what waits already, and tell `answer` what became of it; at once where too much waits."""
-        if len(self._waiting) >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:
+        if self._waiting >= self._waiting_max or self._waiting_bytes + len(draft.body) > WAITING_BYTES:
             self._metrics.refusals.labels(StoreUnavailable.code).inc()
-            problem = f"{len(self._waiting)} sends are waiting for the log already: nothing was stored"
+            problem = f"{self._waiting} sends are waiting for the log already: nothing was stored"
             answer(StoreUnavailable(problem, retry_after_ms=1000))
             return
-        self._waiting.append((draft, answer, time.monotonic()))
+        lane = self._lane(draft.cid)
+        waits = self._lanes.get(lane)
+        if waits is None:
+            waits = self._lanes[lane] = _Waits()
+        waits.rows.append((draft, answer, time.monotonic()))
+        self._waiting += 1
         self._waiting_bytes += len(draft.body)
-        if self._task is None:
-            self._task = asyncio.create_task(self._drain_waiting(), name="appender")
+        if waits.task is None:
+            waits.task = asyncio.create_task(self._drain(waits), name="appender")
 
     def submit(self, draft: Draft) -> asyncio.Future[Outcome]:
         """Take a draft; the future's result is Sent or the error (it is never raised, so it may be dropped)."""
@@ -99,32 +119,33 @@ class Appender:
 
     async def finish(self) -> None:
         """Wait until nothing waits any more."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while tasks := [waits.task for waits in self._lanes.values() if waits.task is not None]:
+            await asyncio.wait(tasks)
 
-    async def _drain_waiting(self) -> None:
+    async def _drain(self, waits: _Waits) -> None:
         told: list[_Told] = []  # whom the batch before has still to answer
         try:
-            while self._waiting:
-                batch = self._take_batch()
+            while waits.rows:
+                batch = self._take_batch(waits.rows)
                 outcomes = await self._append([draft for draft, _, _ in batch], meanwhile=told)
                 told = [(*row, outcome) for row, outcome in zip(batch, outcomes, strict=True)]
                 failed = {(draft.chain, draft.cid) for draft, _, _, outcome in told if not isinstance(outcome, Sent)}
-                if failed or not self._waiting:
+                if failed or not waits.rows:
                     self._tell(told)
                     told = []
-                    self._fail_behind(failed)
+                    self._fail_behind(waits, failed)
         finally:
-            self._task = None
+            waits.task = None
 
-    def _take_batch(self) -> list[_Waiting]:
-        batch = [self._waiting.popleft()]
+    def _take_batch(self, rows: deque[_Waiting]) -> list[_Waiting]:
+        batch = [rows.popleft()]
         size = len(batch[0][0].body)
-        while self._waiting and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
-            batch.append(self._waiting.popleft())
+        while rows and len(batch) < BATCH_MESSAGES and size < BATCH_BYTES:
+            batch.append(rows.popleft())
             size += len(batch[-1][0].body)
+        self._waiting -= len(batch)
         self._waiting_bytes -= size
-        self._metrics.waiting_sends.set(len(self._waiting))
+        self._metrics.waiting_sends.set(self._waiting)
         return batch
 
     async def _append(self, drafts: list[Draft], *, meanwhile: list[_Told]) -> Sequence[Outcome]:
@@ -161,20 +182,20 @@ class Appender:
         for (cid, uid), (cursors, by) in moved.items():
             self._moved(cid, uid, cursors, by)
 
-    def _fail_behind(self, failed: set[tuple[str, Cid]]) -> None:
+    def _fail_behind(self, waits: _Waits, failed: set[tuple[str, Cid]]) -> None:
         """Fail what waits behind a draft of the same chain and conversation that failed; a draft may have no chain."""
         failed = {behind for behind in failed if behind[0]}
         if not failed:
             return
-        kept: deque[_Waiting] = deque()
-        for row in self._waiting:
+        rows, waits.rows = waits.rows, deque()
+        for row in rows:
             draft, answer, _ = row
             if (draft.chain, draft.cid) not in failed:
-                kept.append(row)
+                waits.rows.append(row)
             else:
+                self._waiting -= 1
+                self._waiting_bytes -= len(draft.body)
                 answer(StoreUnavailable("a send before it failed: retry in order, with the same cmids"))
-        self._waiting = kept
-        self._waiting_bytes = sum(len(draft.body) for draft, _, _ in kept)
 
     def _count(self, outcome: Outcome) -> None:
         if isinstance(outcome, PushpullError):

@@ -10,12 +10,14 @@ It also keeps the tails of this node within `tails_bytes`: the least recently us
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from pushpull.errors import PushpullError
 from pushpull.model import Head
 from pushpull.node.feed import Feed
 from pushpull.node.feeds import Feeds, Heads
+from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
 from pushpull.settings import Delivery
 
@@ -24,29 +26,56 @@ CHUNK: Final = 100
 
 class Audit:
     def __init__(
-        self, feeds: Feeds, log_heads: Heads, metrics: Metrics, settings: Delivery, *, stale: Callable[[Feed], None]
+        self,
+        feeds: Feeds,
+        log_heads: Heads,
+        metrics: Metrics,
+        settings: Delivery,
+        *,
+        stale: Callable[[Feed], None],
+        lane: Lane = one_lane,
     ) -> None:
         self._feeds = feeds
         self._log = log_heads
         self._metrics = metrics
         self._settings = settings
         self._stale = stale
+        self._lane = lane
 
     async def round(self) -> int:
-        """Look at every feed once; returns how many were behind. Raises StoreUnavailable."""
+        """Look at every feed once; returns how many were behind.
+
+        Each lane by itself, together within `audit_reads_per_s`. Raises StoreUnavailable where one was not answered,
+        after the others were looked at.
+        """
         self.shrink_tails()
+        lanes: dict[int, list[Feed]] = {}
+        for feed in self._feeds:
+            lanes.setdefault(self._lane(feed.cid), []).append(feed)
+        pause_s = CHUNK * len(lanes) / self._settings.audit_reads_per_s
+        found = await asyncio.gather(*(self._look_at(feeds, pause_s) for feeds in lanes.values()))
+        behind = sum(count for count, _ in found)
+        self._metrics.lost_bells.inc(behind)
+        for _, problem in found:
+            if problem is not None:
+                raise problem
+        return behind
+
+    async def _look_at(self, feeds: Sequence[Feed], pause_s: float) -> tuple[int, PushpullError | None]:
+        """How many of one lane's feeds are behind, as far as Redis answered, and what it said where it did not."""
         behind = 0
-        feeds = list(self._feeds)
         for first in range(0, len(feeds), CHUNK):
             chunk = feeds[first : first + CHUNK]
-            heads = await self._log.heads([feed.cid for feed in chunk])
+            try:
+                heads = await self._log.heads([feed.cid for feed in chunk])
+            except PushpullError as problem:
+                return behind, problem
             lost = [feed for feed, head in zip(chunk, heads, strict=True) if differs(feed, head)]
             for feed in lost:
                 self._stale(feed)
             behind += len(lost)
-            await asyncio.sleep(CHUNK / self._settings.audit_reads_per_s)
-        self._metrics.lost_bells.inc(behind)
-        return behind
+            await asyncio.sleep(pause_s)
+        return behind, None
 
     def shrink_tails(self) -> None:
         """Halve the tails that were used longest ago, until all are within `tails_bytes`."""

@@ -3,6 +3,8 @@
 Many acks of one user in one conversation become one move; many users of one conversation become one script call.
 What Redis did not take stays and goes with the next flush: a cursor that is late costs a redelivery, nothing else.
 
+Each lane is written by itself: a shard that is away keeps no other's cursors waiting.
+
 Bounded by the places of this node: one entry per user and conversation, whatever the number of acks.
 """
 
@@ -15,6 +17,7 @@ from typing import Final, Protocol
 
 from pushpull.errors import PushpullError
 from pushpull.model import Cid, Cursors, Uid, seq_of
+from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
 from pushpull.store.values import CursorMove
 
@@ -26,22 +29,49 @@ Moved = Callable[[Cid, Uid, Cursors], None]
 
 
 class CursorStore(Protocol):
-    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> Mapping[Cid, Sequence[Cursors | None]]: ...
+    async def flush(
+        self, moves: Mapping[Cid, Sequence[CursorMove]]
+    ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]: ...
 
 
 class CursorWriter:
-    def __init__(self, store: CursorStore, metrics: Metrics, *, flush_ms: int, moved: Moved) -> None:
+    def __init__(
+        self, store: CursorStore, metrics: Metrics, *, flush_ms: int, moved: Moved, lane: Lane = one_lane
+    ) -> None:
         """`moved` is called for each user whose cursors moved, after they did."""
         self._store = store
         self._metrics = metrics
         self._flush_s = flush_ms / 1000
         self._moved = moved
+        self._lane = lane
+        self._lanes: dict[int, _LaneWriter] = {}
+
+    def move(self, cid: Cid, uid: Uid, *, delivered: str | None = None, read: str | None = None) -> None:
+        """Move forward, later. Each cursor is a log id, or a bare seq where the id is not at hand."""
+        lane = self._lane(cid)
+        writer = self._lanes.get(lane)
+        if writer is None:
+            writer = self._lanes[lane] = _LaneWriter(self._store, self._metrics, self._flush_s, self._moved)
+        writer.move(cid, uid, delivered, read)
+
+    async def flush(self) -> bool:
+        """Write what waits now; False when Redis did not take all of it (that waits on)."""
+        return all(await asyncio.gather(*(writer.flush() for writer in self._lanes.values())))
+
+
+class _LaneWriter:
+    """What waits in one lane, and the task that writes it."""
+
+    def __init__(self, store: CursorStore, metrics: Metrics, flush_s: float, moved: Moved) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._flush_s = flush_s
+        self._moved = moved
         self._waiting: dict[Cid, dict[Uid, CursorMove]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
 
-    def move(self, cid: Cid, uid: Uid, *, delivered: str | None = None, read: str | None = None) -> None:
-        """Move forward, later. Each cursor is a log id, or a bare seq where the id is not at hand."""
+    def move(self, cid: Cid, uid: Uid, delivered: str | None, read: str | None) -> None:
         users = self._waiting.setdefault(cid, {})
         known = users.get(uid)
         if known is not None:
@@ -52,24 +82,36 @@ class CursorWriter:
             self._timer = asyncio.create_task(self._flush_later(), name="cursor-flush")
 
     async def flush(self) -> bool:
-        """Write what waits now; False when Redis did not take it (it waits on)."""
         async with self._flushing:
             waiting, self._waiting = self._waiting, {}
             if not waiting:
                 return True
             moves = {cid: list(users.values()) for cid, users in waiting.items()}
-            try:
-                results = await self._store.flush(moves)
-            except PushpullError as problem:
-                log.warning("cursors of %s conversations wait on: %s", len(moves), problem.message)
-                self._put_back(moves)
-                return False
+            results = await self._flush(moves)
+            failed = {cid: moves[cid] for cid, after in results.items() if isinstance(after, PushpullError)}
+            self._put_back(failed)
         for cid, after in results.items():
-            for move, cursors in zip(moves[cid], after, strict=True):
-                if cursors is not None:
-                    self._metrics.cursor_flushes.inc()
-                    self._moved(cid, move.uid, cursors)
-        return True
+            if not isinstance(after, PushpullError):
+                self._tell(cid, moves[cid], after)
+        return not failed
+
+    async def _flush(
+        self, moves: Mapping[Cid, Sequence[CursorMove]]
+    ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]:
+        try:
+            results = await self._store.flush(moves)
+        except PushpullError as problem:
+            results = dict.fromkeys(moves, problem)
+        problems = [after for after in results.values() if isinstance(after, PushpullError)]
+        if problems:
+            log.warning("cursors of %s conversations wait on: %s", len(problems), problems[0].message)
+        return results
+
+    def _tell(self, cid: Cid, moves: Sequence[CursorMove], after: Sequence[Cursors | None]) -> None:
+        for move, cursors in zip(moves, after, strict=True):
+            if cursors is not None:
+                self._metrics.cursor_flushes.inc()
+                self._moved(cid, move.uid, cursors)
 
     async def _flush_later(self) -> None:
         """Flush until nothing waits; the last move of a burst waits as long as the first."""

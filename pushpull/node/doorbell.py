@@ -1,8 +1,8 @@
-"""The node's ear: one pub/sub connection, and the proof that it hears.
+"""The node's ears, and the proof that they hear.
 
 What comes in is handed on at once and in order, what came together, together. A hung server raises nothing on a
-pub/sub connection, so the node rings its own bell every PROBE_S and hears it: `heard` says how long ago. Readiness
-follows it.
+pub/sub connection, so the node rings its own bell on every shard each PROBE_S and hears it. Readiness follows that, and
+a shard that is not heard for DEAF_AFTER_S is listened to on another connection.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import contextlib
 import logging
 import math
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from pushpull.errors import PushpullError
 from pushpull.model import Cid
 from pushpull.node.background import Background
 from pushpull.store.bells import Bells
@@ -26,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PROBE_S: Final = 2.0
 DEAF_AFTER_S: Final = 3 * PROBE_S
+FIRST_PROBES_S: Final = 0.1
 FAILED_S: Final = 0.5
 TURN: Final = 128
 """Rings handled between two turns of the loop, at least: a flood of bells must not keep the sockets waiting."""
@@ -36,9 +35,9 @@ class Doorbell:
         self._bells = bells
         self._background = background
         self._rung = rung
-        self._probe = ""
-        self._heard_at = -math.inf
-        self._heard = asyncio.Event()
+        self._probes = 0
+        self._heard_at: dict[str, float] = {}  # by shard
+        self._waits_since: dict[str, float] = {}  # by shard: when it was heard, or its connection was given up, last
 
     async def start(self, node_id: str) -> None:
         await self._bells.start(node_id)
@@ -46,7 +45,13 @@ class Doorbell:
         self._background.repeat(self._probe_once, every_s=PROBE_S, name="doorbell probe")
         # A node that says it is up should hear; where it does not yet, readiness says so.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._heard.wait(), PROBE_S)
+            await asyncio.wait_for(self._first_heard(), PROBE_S)
+
+    async def _first_heard(self) -> None:
+        """Probe until all shards are heard: one that is sent before a subscription stands is lost."""
+        while not self.hears:
+            await self._probe_once()
+            await asyncio.sleep(FIRST_PROBES_S)
 
     async def stop(self) -> None:
         await self._bells.aclose()
@@ -59,8 +64,9 @@ class Doorbell:
 
     @property
     def hears(self) -> bool:
-        """Whether a probe came back lately."""
-        return time.monotonic() - self._heard_at < DEAF_AFTER_S
+        """Whether a probe came back lately, from every shard."""
+        shards, now = self._bells.shards(), time.monotonic()
+        return bool(shards) and all(now - self._heard_at.get(shard, -math.inf) < DEAF_AFTER_S for shard in shards)
 
     async def _listen(self) -> None:
         handled = 0
@@ -86,18 +92,27 @@ class Doorbell:
     def _is_own(self, ring: Ring) -> bool:
         """Take what concerns the doorbell itself; whether that is all about it."""
         if isinstance(ring, ControlSubscribed):
-            # The probe's channel was asked for in the same breath: prove the new connection at once.
+            # A shard's probe channel was asked for in the same breath: prove the new connection at once.
             self._background.spawn(self._probe_once(), "first probe")
         elif isinstance(ring, ProbeEcho):
-            if ring.token == self._probe:
-                self._heard_at = time.monotonic()
-                self._heard.set()
+            self._heard_at[ring.shard] = self._waits_since[ring.shard] = time.monotonic()
             return True
         return False
 
     async def _probe_once(self) -> None:
-        self._probe = uuid.uuid4().hex
-        try:
-            await self._bells.probe(self._probe)
-        except PushpullError as problem:
-            log.debug("probe was not sent: %s", problem.message)
+        await self._give_up_deaf(time.monotonic())
+        self._probes += 1
+        await self._bells.probe(str(self._probes))
+
+    async def _give_up_deaf(self, now: float) -> None:
+        shards = self._bells.shards()
+        self._heard_at = {shard: at for shard, at in self._heard_at.items() if shard in shards}
+        self._waits_since = {shard: self._waits_since.get(shard, now) for shard in shards}
+        for shard in [shard for shard, since in self._waits_since.items() if now - since >= DEAF_AFTER_S]:
+            log.warning(
+                "no probe came back through pub/sub%s for %g s: trying another connection",
+                shard and f" (shard {shard})",
+                DEAF_AFTER_S,
+            )
+            self._waits_since[shard] = now
+            await self._bells.reconnect(shard)

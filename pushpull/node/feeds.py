@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Head
 from pushpull.node.feed import Feed
+from pushpull.node.lanes import Lane, one_lane
 from pushpull.settings import Delivery
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,10 @@ class Heads(Protocol):
 
 
 class _Opening:
-    """Feeds in the making, those that were asked for in one turn of the loop."""
+    """Feeds in the making, those of a lane that were asked for in one turn of the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, lane: int) -> None:
+        self.lane = lane
         loop = asyncio.get_running_loop()
         self.cids: dict[Cid, None] = {}
         self.unconfirmed: set[Cid] = set()  # their bells are not subscribed to yet
@@ -63,7 +65,15 @@ class _Opening:
 
 
 class Feeds:
-    def __init__(self, log: Heads, board: Bellboard, settings: Delivery, stale: Callable[[Feed], None]) -> None:
+    def __init__(
+        self,
+        log: Heads,
+        board: Bellboard,
+        settings: Delivery,
+        stale: Callable[[Feed], None],
+        *,
+        lane: Lane = one_lane,
+    ) -> None:
         """`stale` is called with a feed that must be read."""
         self._log = log
         self._board = board
@@ -71,7 +81,10 @@ class Feeds:
         self._stale = stale
         self._open: dict[Cid, Feed] = {}
         self._opening: dict[Cid, _Opening] = {}
-        self._next: _Opening | None = None  # not begun: takes what else is asked for in this turn of the loop
+        self._lane = lane
+        self._next: dict[
+            int, _Opening
+        ] = {}  # by lane; not begun: takes what else is asked for in this turn of the loop
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -104,9 +117,10 @@ class Feeds:
         return {cid: feed for cid in wanted if (feed := self._open.get(cid)) is not None}
 
     def _begin(self, cid: Cid) -> _Opening:
-        opening = self._next
+        lane = self._lane(cid)
+        opening = self._next.get(lane)
         if opening is None:
-            opening = self._next = _Opening()
+            opening = self._next[lane] = _Opening(lane)
             # A task of its own: whoever asked may go away meanwhile, and others wait for the same feeds.
             task = asyncio.create_task(self._open_new(opening), name="open feeds")
             self._tasks.add(task)
@@ -146,7 +160,7 @@ class Feeds:
 
     async def _open_new(self, opening: _Opening) -> None:
         """Open these feeds, or fail all who wait for them; raises nothing but its own cancellation."""
-        self._next = None
+        del self._next[opening.lane]
         try:
             heads = await self._subscribe_and_read(opening)
         except BaseException as problem:

@@ -4,8 +4,8 @@ A cold page is kept for a moment after it was read: of a thousand who were told 
 have been answered. It is given out only while the feed knows of no edit, redaction, reset or higher floor since the
 read began; what the feed has not heard of yet, a page of the tail would not show either, and not for that moment alone.
 
-A feed is stale when a bell did not fit, a subscription was made anew, or the audit found it behind. Stale feeds
-are read together, each from its own last id, until none is. While Redis is away they stay stale and are tried
+A feed is stale when a bell did not fit, a subscription was made anew, or the audit found it behind. Stale feeds of one
+lane are read together, each from its own last id, until none is. While Redis is away they stay stale and are tried
 again; a feed is in the set once, so the set is bounded by the feeds.
 """
 
@@ -20,6 +20,7 @@ from pushpull.delivery.tail import Page, page_of
 from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
 from pushpull.model import Cid
 from pushpull.node.feed import Change, Feed
+from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
 from pushpull.store.values import LogRead, ReadRequest
 
@@ -54,22 +55,25 @@ class LogReader:
         *,
         changed: Callable[[Feed, Change], None],
         gone: Callable[[Feed], None],
+        lane: Lane = one_lane,
     ) -> None:
         """`changed` is called with what a read did to a feed, `gone` when its conversation is no more."""
         self._store = store
         self._metrics = metrics
         self._changed = changed
         self._gone = gone
-        self._stale: dict[Feed, None] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._lane = lane
+        self._stale: dict[int, dict[Feed, None]] = {}  # by lane, those without a stale feed left out
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._cold: dict[_Range, asyncio.Task[_Cold]] = {}  # under way: one for each place at the most
         self._kept: dict[_Range, _Cold] = {}
 
     def mark_stale(self, feed: Feed) -> None:
         """Read this feed's log from its last id, soon."""
-        self._stale[feed] = None
-        if self._task is None:
-            self._task = asyncio.create_task(self._read_stale(), name="log-reader")
+        lane = self._lane(feed.cid)
+        self._stale.setdefault(lane, {})[feed] = None
+        if lane not in self._tasks:
+            self._tasks[lane] = asyncio.create_task(self._read_stale(lane), name="log-reader")
 
     async def page(self, feed: Feed, after: int, *, limit: int, max_bytes: int) -> Page:
         """A page above `after`, from the tail or else from the log. Raises PushpullError.
@@ -116,16 +120,16 @@ class LogReader:
         self._kept[key] = done.result()
         asyncio.get_running_loop().call_later(KEPT_S, self._kept.pop, key, None)
 
-    async def _read_stale(self) -> None:
+    async def _read_stale(self, lane: int) -> None:
         try:
-            while self._stale:
-                batch = [feed for feed, _ in zip(list(self._stale), range(FEEDS_A_PIPELINE), strict=False)]
+            while stale := self._stale.get(lane):
+                batch = [feed for feed, _ in zip(list(stale), range(FEEDS_A_PIPELINE), strict=False)]
                 for feed in batch:
-                    del self._stale[feed]
+                    del stale[feed]
                 if not await self._read_batch(batch):
                     await asyncio.sleep(RETRY_S)
         finally:
-            self._task = None
+            del self._tasks[lane]
 
     async def _read_batch(self, batch: list[Feed]) -> bool:
         """Read these feeds in one pipeline; False when Redis did not answer for some (they are stale again)."""
@@ -150,12 +154,12 @@ class LogReader:
                 self._gone(feed)
             elif isinstance(read, PushpullError):
                 log.debug("feed waits for its log: %s", read.message)
-                self._stale[feed] = None
+                self.mark_stale(feed)
                 all_read = False
             elif feed.fits(read, anchor):
                 self._hand_on(feed, read)
             else:
-                self._stale[feed] = None
+                self.mark_stale(feed)
         return all_read
 
     def _hand_on(self, feed: Feed, read: LogRead) -> None:

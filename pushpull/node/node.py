@@ -82,11 +82,12 @@ class Node:
             self.metrics,
             changed=lambda feed, change: self._live.changed(feed, change),
             gone=lambda feed: self._live.gone(feed),
+            lane=store.lane,
         )
         peers = Peers(settings.limits.connections)
         self._abroad = Abroad(self.id, store.presence, store.nodes, peers, self._background)
         self._cursor_news = CursorNews(peers, self._abroad)
-        feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale)
+        feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale, lane=store.lane)
         self.parts = Parts(
             node_id=self.id,
             settings=settings,
@@ -99,10 +100,18 @@ class Node:
             reader=reader,
             hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
             appender=Appender(
-                store.log, self.metrics, waiting_max=settings.limits.waiting_sends, moved=self._cursor_news.moved
+                store.log,
+                self.metrics,
+                waiting_max=settings.limits.waiting_sends,
+                moved=self._cursor_news.moved,
+                lane=store.lane,
             ),
             cursors=CursorWriter(
-                store.cursors, self.metrics, flush_ms=settings.delivery.cursor_flush_ms, moved=self._cursor_news.moved
+                store.cursors,
+                self.metrics,
+                flush_ms=settings.delivery.cursor_flush_ms,
+                moved=self._cursor_news.moved,
+                lane=store.lane,
             ),
             cursor_news=self._cursor_news,
             revocations=Revocations(store.presence),
@@ -110,7 +119,7 @@ class Node:
         )
         self._live = Live(self.parts)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._lag_s)
-        self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale)
+        self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale, lane=store.lane)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
         self.parts.hub.settled_window = self._pending.drop
@@ -222,7 +231,10 @@ class Node:
             delivered=None if delivered is None else str(delivered),
             read=None if read is None else str(read),
         )
-        after = (await self.store.cursors.flush({cid: [move]}))[cid][0]
+        flushed = (await self.store.cursors.flush({cid: [move]}))[cid]
+        if isinstance(flushed, PushpullError):
+            raise flushed
+        after = flushed[0]
         if after is not None:
             self._cursor_news.moved(cid, uid, after)
             self._abroad.moved_by_call(cid, uid, after)

@@ -85,6 +85,27 @@ class Batch(Generic[Question, Answer]):
             _fail(batch, problem)
 
 
+class Batches(Generic[Question, Answer]):
+    """A Batch for each lane: what is asked of a shard that is away keeps nobody of another lane waiting."""
+
+    def __init__(self, answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer | PushpullError]]]) -> None:
+        """See Batch; the questions that `answer` gets together are of one lane."""
+        self._answer = answer
+        self._lanes: dict[int, Batch[Question, Answer]] = {}
+
+    def ask(self, question: Question, *, lane: int) -> asyncio.Future[Answer]:
+        """See Batch.ask."""
+        batch = self._lanes.get(lane)
+        if batch is None:
+            batch = self._lanes[lane] = Batch(self._answer)
+        return batch.ask(question)
+
+    def stop(self) -> None:
+        """See Batch.stop."""
+        for batch in self._lanes.values():
+            batch.stop()
+
+
 def _fail(batch: Sequence[tuple[Question, asyncio.Future[Answer]]], problem: Exception) -> None:
     for _, future in batch:
         if not future.done():

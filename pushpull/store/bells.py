@@ -1,236 +1,188 @@
-"""Doorbells, announcements and probes, heard on one connection of its own.
+"""Doorbells, announcements and probes, heard where they ring: on one connection, or on one for each primary.
 
-Theory of operation. `wanted` is what should be heard; the connection is only ever a try at it. When it is lost
-`next` makes another, later and later, and asks for everything again; each confirmation comes out as Subscribed, which
-is how a listener learns that bells may have been lost before it. A server that hangs sends nothing at all, not
-even an error, so a silent connection is pinged and, when that brings nothing either, given up.
+Channels are sharded ones throughout: on a standalone server they are like any other, on a cluster each rings on the
+server that has its slot. `store/ear.py` listens to one server; here it is known which channel belongs where, and what
+a channel and its payload mean. When channels have gone to other servers (`Servers.version`), those ears ask for them
+again, and their confirmations say that bells may have been lost.
 
-Channels are sharded ones throughout: on a standalone server they are like any other, on a cluster each rings on its
-own shard. One SSUBSCRIBE names one channel, since a cluster refuses two of different slots; they are sent in batches.
-
-The connection is redis-py's, its PubSub is not: that one resubscribes without saying so, and costs more per message
-than all else in here.
-
-Bells that came in one read are taken from the connection together and wait in `_ahead`, at most a read's worth: to ask
-redis-py for each of them would cost a timer each, more than all that is done with it.
+Each shard has a channel of its own on which the node rings itself: only if every one of them comes back, does it hear.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
-
-from redis import exceptions as redis_errors
-from redis.asyncio import Redis
+from collections.abc import Callable, Iterable, Sequence
 
 from pushpull.model import Cid
 from pushpull.store import codec, control
-from pushpull.store.connection import take_ready
+from pushpull.store.ear import Ear
 from pushpull.store.keys import Keys
-from pushpull.store.scripts import Wire
+from pushpull.store.servers import Server, Servers, Shard
 from pushpull.store.values import ControlSubscribed, ProbeEcho, Ring, Subscribed
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 512  # subscriptions sent at once, so that a node with many feeds does not fill Redis' input buffer
-PING_AFTER_S: Final = 5.0  # of silence
-LOST_AFTER_S: Final = 10.0  # of silence, the ping unanswered
-BACKOFF_S: Final = 0.05
-BACKOFF_MAX_S: Final = 1.0
-
-_LOST: Final = (redis_errors.RedisError, OSError)
-"""What a connection raises when it is gone, and what Redis answers when it refuses a subscription."""
+MANY_HEARD_S = 1.0
+"""How long an ear among several waits at a time: a new server is looked for in between."""
 
 
 class Bells:
-    """One pub/sub connection. One task calls `next`; any may call the rest."""
+    """All that is heard. One task calls `next` and `ready`; any may call the rest."""
 
-    def __init__(self, client: Redis, wire: Wire, keys: Keys, *, clock: Callable[[], float] | None = None) -> None:
-        self._pool: Any = client.connection_pool  # its make_connection has no types
-        self._wire = wire
+    def __init__(self, servers: Servers, keys: Keys, *, clock: Callable[[], float] | None = None) -> None:
+        self._servers = servers
         self._keys = keys
         self._clock = clock or asyncio.get_running_loop().time
-        # channel -> cid; None: control or probe. Bounded by the node's feeds.
+        self._node = ""
+        self._version = -1  # of the servers, when the channels were last given to the ears
+        # channel -> cid; None: control. Bounded by the node's feeds.
         self._wanted: dict[bytes, Cid | None] = {}
-        self._leaving: dict[bytes, int] = {}  # channel -> answers to our own unsubscribes still to come
         self._control = keys.control().encode()
-        self._probe = b""
-        self._connection: Any = None
-        self._ahead: deque[Any] = deque()  # frames that came with the last one, in order
-        self._sending = asyncio.Lock()
-        self._failures = 0
-        self._heard_at = 0.0
-        self._pinged = False
+        self._probes: dict[bytes, str] = {}  # channel -> the shard's tag
+        self._ears: dict[Server, Ear] = {}
+        self._hearing: dict[asyncio.Task[list[Ring]], Ear] = {}  # where there are several: what each waits for
+        self._ahead: deque[Ring] = deque()  # what several heard, in order: at most a read's worth of each
+        self._placing = asyncio.Lock()
         self._unreadable = False
 
     async def start(self, node_id: str) -> None:
-        """Listen on the control channel and on this node's probe channel. Does not wait for Redis."""
-        self._probe = self._keys.probe(node_id).encode()
+        """Listen on the control channel and on this node's probe channels. Does not wait for Redis."""
+        self._node = node_id
         self._wanted[self._control] = None
-        self._wanted[self._probe] = None
-        await self._send_all("SSUBSCRIBE", [self._control, self._probe])
+        await self._place()
 
     async def subscribe(self, cids: Sequence[Cid]) -> None:
         """Hear the bells of `cids`; `next` says Subscribed for each once Redis has confirmed it. Never raises."""
         channels = {self._keys.bell(cid).encode(): cid for cid in cids}
         self._wanted.update(channels)
-        await self._send_all("SSUBSCRIBE", list(channels))
+        for server, mine in self._by_server(channels).items():
+            await self._ear(server).subscribe(mine)
 
     async def unsubscribe(self, cids: Sequence[Cid]) -> None:
         """Hear no more of `cids`, not even what is on its way. Never raises."""
         channels = [self._keys.bell(cid).encode() for cid in cids]
         for channel in channels:
-            if self._wanted.pop(channel, None) is not None:
-                self._leaving[channel] = self._leaving.get(channel, 0) + 1
-        await self._send_all("SUNSUBSCRIBE", channels)
+            self._wanted.pop(channel, None)
+        for ear in list(self._ears.values()):
+            await ear.unsubscribe(channels)
+
+    def shards(self) -> list[str]:
+        """What must be heard from, by name; a probe of each comes back as a ProbeEcho that names it."""
+        return [shard.tag for shard in self._servers.shards()]
 
     async def probe(self, token: str) -> None:
-        """Publish `token` to this node's own channel: a ProbeEcho proves that doorbells ring. StoreUnavailable."""
-        await self._wire.command("SPUBLISH", self._probe, token.encode())
+        """Publish `token` to this node's own channel on each shard: a ProbeEcho proves that doorbells ring there.
+
+        Never raises: where it cannot be published, none comes.
+        """
+        await asyncio.gather(*(self._probe(shard, token) for shard in self._servers.shards()))
+
+    async def _probe(self, shard: Shard, token: str) -> None:
+        (reply,) = await shard.server.exchange([("SPUBLISH", self._keys.probe(self._node, shard.tag), token)])
+        if isinstance(reply, Exception):
+            logger.debug("a probe was not published on %s: %s", shard.server.name, type(reply).__name__)
+
+    async def reconnect(self, shard: str) -> None:
+        """Nothing is heard from this shard: try another connection to it."""
+        for each in self._servers.shards():
+            if each.tag == shard and each.server in self._ears:
+                await self._ears[each.server].reconnect()
 
     async def aclose(self) -> None:
-        """Close the connection; call it when nobody waits in `next` any more."""
+        """Close the connections; call it when nobody waits in `next` any more."""
         self._wanted.clear()
-        await self._drop_connection()
+        for server in list(self._ears):
+            await self._close_ear(server)
 
-    async def _send_all(self, command: str, channels: Sequence[bytes]) -> None:
-        """Send without waiting for confirmations; without a connection nothing is lost: the next one asks for all."""
-        async with self._sending:
-            connection = self._connection
-            if connection is None or not connection.is_connected:
-                return  # redis-py would connect again here, unseen
-            try:
-                for at in range(0, len(channels), BATCH):
-                    batch = [(command, channel) for channel in channels[at : at + BATCH]]
-                    await connection.send_packed_command(connection.pack_commands(batch), check_health=False)
-            except _LOST as error:
-                # The socket is closed now: whoever reads from it finds out, and reconnects.
-                logger.debug("doorbells: %s could not be sent: %s", command, type(error).__name__)
+    # ------------------------------------------------------------------------------------------------ hearing
 
     async def next(self, timeout_s: float) -> Ring | None:
-        """The next thing heard, or None after `timeout_s` without any. Rides through a Redis that goes away."""
-        give_up = self._clock() + timeout_s
-        while True:
-            left = give_up - self._clock()
-            if left <= 0:
-                return None
-            try:
-                heard = await self._hear(left)
-            except _LOST as error:
-                await self._lost(error, give_up)
-                continue
-            if heard is not None:
-                return heard
+        """The next thing heard, or None after `timeout_s` without any. Rides through servers that go away."""
+        if self._version != self._servers.version:
+            await self._place()
+        if self._ahead:
+            return self._ahead.popleft()
+        if len(self._ears) == 1 and not self._hearing:
+            (ear,) = self._ears.values()
+            return await ear.next(timeout_s)
+        return await self._next_of_many(timeout_s)
 
     def ready(self) -> list[Ring]:
         """What else was heard together with what `next` returned last, in order; nothing is waited for."""
-        heard = []
-        while self._ahead:
-            try:
-                ring = self._meaning(self._ahead[0])
-            except _LOST:
-                break  # `next` meets it again, and reconnects
-            self._ahead.popleft()
-            if ring is not None:
-                heard.append(ring)
-        return heard
+        if self._hearing or self._ahead:
+            heard = list(self._ahead)
+            self._ahead.clear()
+            return heard
+        return [ring for ear in self._ears.values() for ring in ear.ready()]
 
-    async def _hear(self, left_s: float) -> Ring | None:
-        """Wait for one frame, at most `left_s`; what it means, None: nothing to anyone, or none came."""
-        if self._ahead:
-            return self._meaning(self._ahead.popleft())
-        connection = self._connection or await self._connect()
-        if not connection.is_connected:
-            raise redis_errors.ConnectionError("closed while writing")
-        wait = min(left_s, self._silence_left())
-        frame = await connection.read_response(timeout=wait, disconnect_on_error=False, push_request=True)
-        if frame is None:
-            await self._keep_alive(connection)
+    async def _next_of_many(self, timeout_s: float) -> Ring | None:
+        """Each ear waits in a task of its own, which goes on when this call is given up: nothing heard is lost."""
+        waiting = set(self._hearing.values())
+        for ear in self._ears.values():
+            if ear not in waiting:
+                self._hearing[asyncio.create_task(_hear(ear), name="ear")] = ear
+        if not self._hearing:
+            await asyncio.sleep(timeout_s)
             return None
-        self._heard_at, self._pinged = self._clock(), False
-        self._ahead.extend(take_ready(connection))
-        return self._meaning(frame)
+        done, _ = await asyncio.wait(self._hearing, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del self._hearing[task]
+            self._ahead.extend(task.result())
+        return self._ahead.popleft() if self._ahead else None
 
-    def _silence_left(self) -> float:
-        limit = LOST_AFTER_S if self._pinged else PING_AFTER_S
-        return max(0.001, self._heard_at + limit - self._clock())
+    # ------------------------------------------------------------------------------------------------ what is where
 
-    async def _keep_alive(self, connection: Any) -> None:
-        silent_s = self._clock() - self._heard_at
-        if silent_s >= LOST_AFTER_S:
-            raise redis_errors.TimeoutError("silent")
-        if silent_s >= PING_AFTER_S and not self._pinged:
-            self._pinged = True
-            async with self._sending:
-                await connection.send_command("PING", check_health=False)
+    async def _place(self) -> None:
+        """Give each channel to the ear of the server that has it; ears without any are closed."""
+        async with self._placing:
+            self._version = self._servers.version
+            self._probes = {self._keys.probe(self._node, tag).encode(): tag for tag in self.shards()}
+            wanted = self._by_server([*self._wanted, *self._probes])
+            for server in [server for server in self._ears if server not in wanted]:
+                await self._close_ear(server)
+            for server, channels in wanted.items():
+                ear = self._ear(server)
+                still = set(channels)
+                await ear.unsubscribe([channel for channel in ear.wanted if channel not in still])
+                await ear.subscribe([channel for channel in channels if channel not in ear.wanted])
 
-    async def _connect(self) -> Any:
-        connection: Any = self._pool.make_connection()
-        try:
-            await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._connection = connection
-        self._leaving.clear()
-        self._heard_at, self._pinged, self._failures = self._clock(), False, 0
-        await self._send_all("SSUBSCRIBE", list(self._wanted))
-        return connection
+    def _by_server(self, channels: Iterable[bytes]) -> dict[Server, list[bytes]]:
+        found: dict[Server, list[bytes]] = {}
+        for channel in channels:
+            server = self._servers.owner(channel)
+            if server is not None:  # else nobody has it: `_place` finds out who takes it
+                found.setdefault(server, []).append(channel)
+        return found
 
-    async def _lost(self, error: BaseException, give_up: float) -> None:
-        """Drop the connection and wait, at most until `give_up`, before another is tried."""
-        if self._failures == 0:
-            logger.warning("doorbells: the connection to redis is lost (%s), reconnecting", type(error).__name__)
-        await self._drop_connection()
-        ceiling = min(BACKOFF_MAX_S, BACKOFF_S * 2 ** min(self._failures, 10))
-        self._failures += 1
-        await asyncio.sleep(max(0.0, min(random.uniform(0, ceiling), give_up - self._clock())))
+    def _ear(self, server: Server) -> Ear:
+        ear = self._ears.get(server)
+        if ear is None:
+            ear = self._ears[server] = Ear(server, self, clock=self._clock)
+        return ear
 
-    async def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        self._leaving.clear()
-        self._ahead.clear()  # whatever it was: the next connection's confirmations say to read the logs
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+    async def _close_ear(self, server: Server) -> None:
+        ear = self._ears.pop(server)
+        for task in [task for task, hears in self._hearing.items() if hears is ear]:
+            del self._hearing[task]
+            task.cancel()
+            await asyncio.wait([task])
+        await ear.aclose()
 
-    def _meaning(self, frame: Any) -> Ring | None:
-        """What a frame says; None: nothing to anyone. Hot path: once per message and node."""
-        if not isinstance(frame, list) or len(frame) != 3:
-            if isinstance(frame, Exception):
-                raise frame  # a subscription was refused
-            return None  # the answer to a ping
-        what, channel, payload = frame
-        if what == b"smessage":
-            return self._message(channel, payload)
-        if what == b"sunsubscribe" and self._left(channel):
-            return None
-        if channel not in self._wanted:
-            return None
-        if what == b"ssubscribe":
-            return self._subscribed(channel)
-        if what == b"sunsubscribe":
-            # Not asked for: the slot has moved. A new connection finds where it went.
-            raise redis_errors.ConnectionError("unsubscribed by redis")
-        return None
+    # ------------------------------------------------------------------------------------------------ meaning
 
-    def _left(self, channel: bytes) -> bool:
-        """Whether this is the answer to an unsubscribe of ours; the channel may be wanted again by now."""
-        answers = self._leaving.pop(channel, 0)
-        if answers > 1:
-            self._leaving[channel] = answers - 1
-        return answers > 0
+    def lost(self) -> None:
+        self._servers.renew_soon()
 
-    def _subscribed(self, channel: bytes) -> Ring | None:
-        cid = self._wanted[channel]
-        if cid is not None:
-            return Subscribed(cid)
-        return ControlSubscribed() if channel == self._control else None
+    def subscribed(self, channel: bytes) -> Ring | None:
+        if channel == self._control:
+            return ControlSubscribed()
+        cid = self._wanted.get(channel)
+        return None if cid is None else Subscribed(cid)
 
-    def _message(self, channel: bytes, payload: bytes) -> Ring | None:
+    def message(self, channel: bytes, payload: bytes) -> Ring | None:
+        """Hot path: once per message and node."""
         cid = self._wanted.get(channel)
         try:
             if cid is not None:
@@ -243,4 +195,10 @@ class Bells:
             logger.log(level, "doorbells: cannot read a payload on %r: %s", channel, type(error).__name__)
             self._unreadable = True
             return Subscribed(cid) if cid is not None else ControlSubscribed()
-        return ProbeEcho(payload.decode(errors="replace")) if channel == self._probe else None
+        shard = self._probes.get(channel)
+        return None if shard is None else ProbeEcho(payload.decode(errors="replace"), shard)
+
+
+async def _hear(ear: Ear) -> list[Ring]:
+    first = await ear.next(MANY_HEARD_S)
+    return [] if first is None else [first, *ear.ready()]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pushpull.errors import Invalid, no_such_conversation
 from pushpull.model import Cid, Head, Role, Row, Uid, ts_of
 from pushpull.store import codec
-from pushpull.store.batch import Batch
+from pushpull.store.batch import Batches
 from pushpull.store.control import announce
-from pushpull.store.keys import Keys
+from pushpull.store.keys import Keys, tag_of, tag_of_user
 from pushpull.store.members import Members
 from pushpull.store.rows import Rows
 from pushpull.store.scripts import DELETE, HEAD, PUT, Arg, Call, Wire
@@ -31,8 +33,8 @@ class Conversations:
         self._keys = keys
         self._members = members
         self._window_ms = window_ms
-        self._lists = Batch(self._read_lists)
-        self._rows = Batch(Rows(wire, keys).read)
+        self._lists = Batches(self._read_lists)
+        self._rows = Batches(Rows(wire, keys).read)
 
     def stop(self) -> None:
         """End what is under way of what was gathered."""
@@ -106,8 +108,19 @@ class Conversations:
 
         What several ask at the same time goes in one pipeline, a call for each conversation.
         """
+        lanes: dict[int, list[int]] = {}
+        for i, each in enumerate(wanted):
+            lanes.setdefault(self._wire.lane(tag_of(each.cid)), []).append(i)
         request = RowsRequest(uid=uid, wanted=wanted, unnamed=unnamed, max_backlog=max_backlog, device=device)
-        return await self._rows.ask(request)
+        if len(lanes) == 1:
+            return await self._rows.ask(request, lane=next(iter(lanes)))
+        rows: list[Row | None] = [None] * len(wanted)
+        parts = [replace(request, wanted=[wanted[i] for i in places]) for places in lanes.values()]
+        asked = [self._rows.ask(part, lane=lane) for lane, part in zip(lanes, parts, strict=True)]
+        for places, found in zip(lanes.values(), await asyncio.gather(*asked), strict=True):
+            for i, row in zip(places, found, strict=True):
+                rows[i] = row
+        return rows
 
     async def listed(self, uid: Uid, *, after: Cid | None = None, limit: int = 100) -> tuple[list[Cid], Cid | None]:
         """A page of the user's conversations by name, and the cid to go on after (None: that was all).
@@ -115,7 +128,8 @@ class Conversations:
         These are hints: some may be left or deleted, which `rows` shows; `forget_hint` takes those off the list.
         """
         start = f"({after}" if after else "-"
-        found = await self._lists.ask(("ZRANGEBYLEX", self._keys.conversations(uid), start, "+", "LIMIT", 0, limit + 1))
+        question = ("ZRANGEBYLEX", self._keys.conversations(uid), start, "+", "LIMIT", 0, limit + 1)
+        found = await self._lists.ask(question, lane=self._wire.lane(tag_of_user(uid)))
         cids = [Cid(each.decode()) for each in found[:limit]]
         return cids, cids[-1] if len(found) > limit else None
 

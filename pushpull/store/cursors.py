@@ -29,18 +29,23 @@ class CursorTable:
         self._wire = wire
         self._keys = keys
 
-    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None]]:
+    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None] | PushpullError]:
         """Move cursors forward, one script call per conversation and 1,000 moves, all in one pipeline.
 
         A log id counts only if it is the log's own, redacted, or below the floor; a bare seq is clamped to the head.
         For each move, in order: the cursors after it, or None when nothing moved or the user is no member (then also
-        when there is no such conversation). May be repeated safely. Raises StoreUnavailable.
+        when there is no such conversation). May be repeated safely. Of a conversation that Redis did not take all
+        of: StoreUnavailable in its place.
         """
         pieces = [(cid, piece) for cid, asked in moves.items() for piece in slices(asked, MOVES_PER_CALL)]
         replies = await self._wire.run_many([self._flush_call(cid, piece) for cid, piece in pieces], again=True)
-        results: dict[Cid, list[Cursors | None]] = {cid: [] for cid in moves}
+        results: dict[Cid, list[Cursors | None] | PushpullError] = {cid: [] for cid in moves}
         for (cid, piece), reply in zip(pieces, replies, strict=True):
-            results[cid].extend(_moved(reply, len(piece)))
+            so_far = results[cid]
+            if isinstance(reply, PushpullError):
+                results[cid] = reply
+            elif not isinstance(so_far, PushpullError):
+                so_far.extend(_moved(reply, len(piece)))
         return results
 
     def _flush_call(self, cid: Cid, moves: Sequence[CursorMove]) -> Call:
@@ -99,8 +104,6 @@ class CursorTable:
 
 
 def _moved(reply: Reply, asked: int) -> list[Cursors | None]:
-    if isinstance(reply, PushpullError):
-        raise reply
     if reply is None:
         return [None] * asked
     count, raw = reply

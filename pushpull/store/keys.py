@@ -17,6 +17,16 @@ _APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "m
 _OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending")
 
 
+def tag_of(cid: Cid) -> str:
+    """The hash tag of a conversation's keys."""
+    return f"c:{cid}"
+
+
+def tag_of_user(uid: Uid) -> str:
+    """The hash tag of a user's keys."""
+    return f"u:{uid}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Key names under one prefix. The prefix must not hold braces, glob signs or blanks: ConfigError."""
@@ -105,8 +115,9 @@ class Keys:
     def control(self) -> str:
         return f"{self.prefix}control"
 
-    def probe(self, node: str) -> str:
-        return f"{self.prefix}probe:{node}"
+    def probe(self, node: str, tag: str = "") -> str:
+        """The channel on which a node rings itself; with the hash tag of a shard's slots, on that shard."""
+        return f"{self.prefix}probe:{node}" + (f":{{{tag}}}" if tag else "")
 
     def schema(self) -> str:
         return f"{self.prefix}schema"
@@ -114,5 +125,6 @@ class Keys:
     def sweep_lock(self) -> str:
         return f"{self.prefix}sweep:lock"
 
-    def write_probe(self) -> str:
-        return f"{self.prefix}probe:write"
+    def write_probe(self, tag: str = "") -> str:
+        """A key to try whether writing works; with the hash tag of a shard's slots, there."""
+        return f"{self.prefix}probe:write" + (f":{{{tag}}}" if tag else "")

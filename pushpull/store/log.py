@@ -13,6 +13,7 @@ from pushpull.errors import PushpullError, StoreUnavailable, no_such_conversatio
 from pushpull.model import ZERO_ID, Cid, Draft, Entry, Head, LogId, Sent
 from pushpull.store import codec
 from pushpull.store.append import append_call, outcome
+from pushpull.store.exchange import Barrier
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import HEAD, MOVE_EPOCH, READ, READ_BEFORE, Call, Wire
 from pushpull.store.values import LogRead, ReadRequest, Verdict
@@ -33,14 +34,17 @@ class Log:
         retained: int,
         per_s: float,
         inline_max_bytes: int,
+        barrier: Barrier | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`barrier`: what must be confirmed of an append before it counts as stored."""
         self._wire = wire
         self._keys = keys
         self._window_ms = window_ms
         self._retained = retained
         self._per_s = per_s
         self._inline_max_bytes = inline_max_bytes
+        self._barrier = barrier
         self._clock = clock
         self._bucket_ahead = 0  # by how many windows Redis' clock was ahead of ours when it last said so
 
@@ -49,7 +53,8 @@ class Log:
 
         One script call per conversation, all in one pipeline; keep a call under a few hundred drafts, as Redis does
         nothing else while a script runs. A draft that is refused fails alone, with those of its chain behind it.
-        Raises StoreUnavailable when Redis is away: then it is not known what was stored, retry with the same cmids.
+        StoreUnavailable where Redis is away, or did not confirm in time what the durability asks for: then it is not
+        known what was stored, retry with the same cmids.
         """
         groups: dict[Cid, list[int]] = {}
         for i, draft in enumerate(drafts):
@@ -77,7 +82,7 @@ class Log:
         ]
         wrong: dict[Cid, list[int]] = {}
         # Safe to repeat: what a lost call had stored is found by its cmid.
-        replies = await self._wire.run_many(calls, again=True)
+        replies = await self._wire.run_many(calls, again=True, barrier=self._barrier)
         for (cid, places), reply in zip(groups.items(), replies, strict=True):
             if isinstance(reply, PushpullError):
                 results.update(dict.fromkeys(places, reply))

@@ -71,7 +71,7 @@ class Pending:
                 "HSCAN", self._keys.pending(cid), cursor, "MATCH", f"{user or '*'} *", "COUNT", SCAN_COUNT, again=True
             )
             cursor, fields = int(found[0]), found[1]
-            for field, value in fields.items():
+            for field, value in zip(fields[::2], fields[1::2], strict=True):
                 yield _row(field, value)
             if cursor == 0:
                 return

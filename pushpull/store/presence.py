@@ -19,9 +19,9 @@ import msgspec
 
 from pushpull.errors import PushpullError
 from pushpull.model import SessionId, Uid
-from pushpull.store.batch import Batch
+from pushpull.store.batch import Batch, Batches
 from pushpull.store.control import announce, last_said
-from pushpull.store.keys import Keys
+from pushpull.store.keys import Keys, tag_of_user
 from pushpull.store.nodes import Nodes
 from pushpull.store.scripts import OPEN_SESSION, Arg, Call, Wire
 from pushpull.store.values import Announcement, Opened, SessionRecord, Standing
@@ -64,14 +64,15 @@ class Presence:
         self._keys = keys
         self._nodes = nodes
         self._most_sessions = most_sessions
-        self._opened = Batch(self._open_sessions)
+        self._opened = Batches(self._open_sessions)
         self._said = Batch(self._announce_all)
-        self._revoked = Batch(self._revoked_before)
+        self._revoked = Batches(self._revoked_before)
 
     def stop(self) -> None:
         """End what is under way of what was gathered."""
-        for batch in (self._opened, self._said, self._revoked):
-            batch.stop()
+        self._opened.stop()
+        self._said.stop()
+        self._revoked.stop()
 
     # ------------------------------------------------------------------------------------------------ open, close
 
@@ -83,7 +84,10 @@ class Presence:
         connection lives, asked once it is on the table. Entering may take seconds where Redis is slow or away; a device
         that was cut off meanwhile may be connected elsewhere by then, and must not be thrown out there.
         """
-        return self._opened.ask((session, still))
+        return self._opened.ask((session, still), lane=self._lane(session.uid))
+
+    def _lane(self, uid: Uid) -> int:
+        return self._wire.lane(tag_of_user(uid))
 
     async def _open_sessions(self, asked: Sequence[_Asked]) -> list[Opened | PushpullError]:
         sessions = [session for session, _ in asked]
@@ -176,7 +180,7 @@ class Presence:
         """The user's sessions on nodes that live, oldest first."""
         await self._nodes.alive()
         found = await self._wire.command("HGETALL", self._keys.sessions(uid), again=True)
-        (living,) = await self._of_the_living([_in_order(uid, found)])
+        (living,) = await self._of_the_living([_in_order(uid, _pairs(found))])
         assert not isinstance(living, PushpullError)
         return living
 
@@ -191,10 +195,7 @@ class Presence:
                 ("HGETALL", self._keys.sessions(each.uid)),
             ]
         replies = await self._wire.commands(commands, again=True)
-        tables = [
-            _in_order(each.uid, table if isinstance(table, dict) else _pairs(table))
-            for each, table in zip(sessions, replies[2::3], strict=True)
-        ]
+        tables = [_in_order(each.uid, _pairs(table)) for each, table in zip(sessions, replies[2::3], strict=True)]
         living = await self._of_the_living(tables)
         return [
             _standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
@@ -203,7 +204,7 @@ class Presence:
 
     async def revoked_before(self, uid: Uid) -> int | None:
         """Tokens of the user's issued before this (s since 1970) are refused; None: no such time was set."""
-        return await self._revoked.ask(uid)
+        return await self._revoked.ask(uid, lane=self._lane(uid))
 
     async def _revoked_before(self, users: Sequence[Uid]) -> list[int | None]:
         found = await self._wire.commands([("GET", self._keys.revoked(uid)) for uid in users], again=True)

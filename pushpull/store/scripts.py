@@ -6,17 +6,25 @@ a server that does not know one (restarted, flushed) is sent the text, for that 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
-from redis.asyncio import Redis
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_random_exponential
 
 from pushpull.errors import PushpullError, StoreUnavailable
-from pushpull.store.connection import exchange, guarded, unavailable
+from pushpull.store.exchange import Barrier
+from pushpull.store.refusals import LOST, unavailable
+from pushpull.store.servers import Servers
+
+RETRY_WAIT_S: Final = 0.05  # at most, before the first retry
+RETRY_WAIT_MAX_S: Final = 0.5
 
 Arg = str | bytes | int | float
 Reply = Any
@@ -77,10 +85,14 @@ class Call:
 
 
 class Wire:
-    """Sends scripts and commands to Redis. Raises StoreUnavailable and nothing else."""
+    """Sends scripts and commands to Redis. Raises StoreUnavailable and nothing else.
 
-    def __init__(self, client: Redis) -> None:
-        self._client: Any = client  # its execute_command has no types
+    What was lost on the way is sent again where it may run twice, what another server must take is sent there; both
+    for `servers.retry_for_s`, about as long as a sender is willing to wait.
+    """
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
         self._closed = False
 
     def close(self) -> None:
@@ -91,6 +103,10 @@ class Wire:
         if self._closed:
             raise StoreUnavailable("the store is closed")
 
+    def lane(self, tag: str) -> int:
+        """Which lane what has this hash tag goes in; see Servers.lane."""
+        return self._servers.lane(tag)
+
     async def run(self, call: Call, *, again: bool = False) -> Reply:
         """Run one script and return its reply; `again`: it may run twice, so a lost connection is ridden through."""
         reply = (await self.run_many([call], again=again))[0]
@@ -98,53 +114,113 @@ class Wire:
             raise reply
         return reply
 
-    async def run_many(self, calls: Sequence[Call], *, again: bool = False) -> list[Reply]:
-        """Run scripts in one pipeline; replies in the order of `calls`. One that Redis refuses is a PushpullError in
-        its place; when Redis is away, StoreUnavailable is raised for all."""
+    async def run_many(
+        self, calls: Sequence[Call], *, again: bool = False, barrier: Barrier | None = None
+    ) -> list[Reply]:
+        """Run scripts, those of one server in one pipeline; replies in the order of `calls`.
+
+        One that Redis refused, that did not get there, or that `barrier` does not confirm, is a PushpullError in its
+        place; the others stand.
+        """
         if not calls:
             return []
 
-        async def attempt() -> list[Reply]:
-            self._require_open()
-            replies = await exchange(self._client, [call.by_sha() for call in calls])
-            for all_by_text in (False, True):
-                unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
-                if not unknown:
-                    break
-                again_now = _taught([calls[i] for i in unknown], all_by_text=all_by_text)
-                for i, reply in zip(unknown, await exchange(self._client, again_now), strict=True):
-                    replies[i] = reply
-            return replies
+        async def attempt(places: Sequence[int]) -> list[Reply]:
+            return await self._run([calls[i] for i in places], barrier)
 
-        replies = await guarded(calls[0].script.name, attempt, again=again)
+        replies = await self._settle(len(calls), attempt, again=again)
         return [
             unavailable(reply, call.script.name) if isinstance(reply, Exception) else reply
             for call, reply in zip(calls, replies, strict=True)
         ]
 
+    async def _run(self, calls: Sequence[Call], barrier: Barrier | None) -> list[Reply]:
+        replies = await self._servers.exchange([call.by_sha() for call in calls], barrier)
+        for all_by_text in (False, True):
+            unknown = [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
+            if not unknown:
+                break
+            again_now = _taught([calls[i] for i in unknown], all_by_text=all_by_text)
+            for i, reply in zip(unknown, await self._servers.exchange(again_now, barrier), strict=True):
+                replies[i] = reply
+        return replies
+
     async def command(self, *command: Arg, again: bool = False) -> Reply:
-        """Send one plain command."""
-
-        async def attempt() -> Reply:
-            self._require_open()
-            return await self._client.execute_command(*command)
-
-        return await guarded(str(command[0]), attempt, again=again)
+        """Send one plain command whose second word is a key; the reply as Redis gives it."""
+        return (await self.commands([command], again=again))[0]
 
     async def commands(self, commands: Sequence[tuple[Arg, ...]], *, again: bool = False) -> list[Reply]:
-        """Send plain commands in one pipeline; StoreUnavailable if any of them failed. Replies as Redis gives them."""
+        """Send plain commands, those of one server in one pipeline; StoreUnavailable if any of them failed."""
         if not commands:
             return []
 
-        async def attempt() -> list[Reply]:
-            self._require_open()
-            replies = await exchange(self._client, commands)
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
+        async def attempt(places: Sequence[int]) -> list[Reply]:
+            return await self._servers.exchange([commands[i] for i in places])
+
+        replies = await self._settle(len(commands), attempt, again=again)
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise unavailable(reply, str(command[0]))
+        return replies
+
+    async def everywhere(self, *command: Arg) -> list[Reply]:
+        """Send one command to each primary; a reply for each. StoreUnavailable if one of them failed."""
+        self._require_open()
+        shards = self._servers.shards()
+        found = await asyncio.gather(*(shard.server.exchange([command]) for shard in shards))
+        for (reply,) in found:
+            if isinstance(reply, Exception):
+                raise unavailable(reply, str(command[0]))
+        return [reply for (reply,) in found]
+
+    async def keys_like(self, pattern: str, *, chunk: int) -> AsyncIterator[list[bytes]]:
+        """All keys that match, about `chunk` of them at a time, of one primary after the other; some may come twice."""
+        for shard in self._servers.shards():
+            cursor = 0
+            while True:
+                self._require_open()
+                (found,) = await shard.server.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", chunk)])
+                if isinstance(found, Exception):
+                    raise unavailable(found, "SCAN")
+                cursor, keys = int(found[0]), found[1]
+                yield keys
+                if cursor == 0:
+                    break
+
+    async def _settle(
+        self, count: int, attempt: Callable[[Sequence[int]], Awaitable[list[Reply]]], *, again: bool
+    ) -> list[Reply]:
+        """The replies to `count` calls, of which `attempt` makes those in the places it is given."""
+        began = time.monotonic()
+        self._require_open()
+        replies = await attempt(range(count))  # by itself: tenacity costs 20 µs, as much as the rest of a small call
+        if not (unsettled := self._unsettled(replies, again=again)):
             return replies
 
-        return await guarded(str(commands[0][0]), attempt, again=again)
+        async def retry() -> bool:
+            nonlocal unsettled
+            await self._servers.renew()
+            self._require_open()
+            for i, reply in zip(unsettled, await attempt(unsettled), strict=True):
+                replies[i] = reply
+            unsettled = self._unsettled(replies, again=again)
+            return bool(unsettled)
+
+        await asyncio.sleep(random.uniform(0, RETRY_WAIT_S))
+        await AsyncRetrying(
+            stop=stop_after_delay(max(0.0, self._servers.retry_for_s - (time.monotonic() - began))),
+            wait=wait_random_exponential(multiplier=RETRY_WAIT_S, max=RETRY_WAIT_MAX_S),
+            retry=retry_if_result(bool),
+            retry_error_callback=lambda state: None,  # what is not settled by then says so in its place
+        )(retry)
+        return replies
+
+    def _unsettled(self, replies: Sequence[Reply], *, again: bool) -> list[int]:
+        """The places of what is worth another try."""
+        return [i for i, reply in enumerate(replies) if isinstance(reply, Exception) and self._may_retry(reply, again)]
+
+    def _may_retry(self, problem: Exception, again: bool) -> bool:
+        return (again and isinstance(problem, LOST)) or self._servers.goes_elsewhere(problem)
 
 
 def _taught(calls: Sequence[Call], *, all_by_text: bool) -> list[tuple[Arg, ...]]:

@@ -39,7 +39,7 @@ class Sweeper:
         cursor: int | bytes = 0
         while True:
             cursor, fields = await self._wire.command("HSCAN", key, cursor, "COUNT", SCAN_COUNT, again=True)
-            old = [field for field in fields if int(field.partition(b":")[0]) < floor]
+            old = [field for field in fields[::2] if int(field.partition(b":")[0]) < floor]
             if old:
                 await self._wire.command("HDEL", key, *old, again=True)
             if int(cursor) == 0:
@@ -53,13 +53,8 @@ class Sweeper:
         mine = await self._wire.command("SET", self._keys.sweep_lock(), "1", "NX", "PX", max(1, int(every_s * 1000)))
         if not mine:
             return None
-        risen, cursor = 0, 0
-        while True:
-            found = await self._wire.command(
-                "SCAN", cursor, "MATCH", self._keys.every_meta(), "COUNT", SCAN_COUNT, again=True
-            )
-            cursor, metas = int(found[0]), found[1]
+        risen = 0
+        async for metas in self._wire.keys_like(self._keys.every_meta(), chunk=SCAN_COUNT):
             for key in metas:
                 risen += await self.sweep(self._keys.cid_of_meta(key.decode()), now_ms=now_ms)
-            if cursor == 0:
-                return risen
+        return risen

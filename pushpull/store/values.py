@@ -223,9 +223,10 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class ProbeEcho:
-    """A probe of this node came back through pub/sub."""
+    """A probe of this node came back through pub/sub, from this shard ("": there is only one)."""
 
     token: str
+    shard: str = ""
 
 
 Ring = Bell | Subscribed | ControlSubscribed | Announcement | ProbeEcho

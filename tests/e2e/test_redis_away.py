@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pushpull.node import node
-from pushpull.store import connection
+from pushpull.store import servers, sockets
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
 from tests.servers import RedisServer
@@ -19,8 +19,8 @@ MESSAGES = "/v1/conversations/room/messages"
 @pytest.fixture
 def redis(start_redis: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """A server of the test's own, and a service that loses patience soon."""
-    monkeypatch.setattr(connection, "RETRY_FOR_S", 0.3)
-    monkeypatch.setattr(connection, "SOCKET_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(servers, "RETRY_FOR_S", 0.3)
+    monkeypatch.setattr(sockets, "SOCKET_TIMEOUT_S", 0.4)
     return start_redis(appendonly=True, appendfsync="always")
 
 

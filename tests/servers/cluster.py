@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from pushpull.redis_server import info_field
 from tests.servers.server import READY_S, RedisServer, free_port, in_sync, wait_until
@@ -57,7 +58,10 @@ class RedisCluster:
                 first.ask("CLUSTER", "MEET", "127.0.0.1", str(server.port), str(server._options[bus]))
         wait_until(lambda: all(len(self._known(each)) == len(self.servers) for each in self.servers), "all have met")
         for i, server in enumerate(self.servers[self._primaries :]):
-            server.ask("CLUSTER", "REPLICATE", self.servers[i % self._primaries].ask("CLUSTER", "MYID"))
+            primary = self.servers[i % self._primaries].ask("CLUSTER", "MYID")
+            # Refused until they know each other by name.
+            wait_until(partial(_accepts, server, "CLUSTER", "REPLICATE", primary), "a replica knows its primary")
+        wait_until(lambda: all(each.role() == "slave" for each in self.servers[self._primaries :]), "replicas follow")
         self.wait_ready()
 
     def wait_ready(self, *, within_s: float = READY_S) -> None:
@@ -87,6 +91,19 @@ class RedisCluster:
             if info_field(server.ask("INFO", "replication"), "master_port") == str(primary.port)
         ]
 
+    def move_slot(self, key: str, target: RedisServer) -> None:
+        """Move the slot of `key` with all it holds to another primary, as an operator would."""
+        source = self.primary_of(key)
+        slot = source.ask("CLUSTER", "KEYSLOT", key)
+        source_id, target_id = (server.ask("CLUSTER", "MYID") for server in (source, target))
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+        for name in source.ask_for_list("CLUSTER", "GETKEYSINSLOT", slot, "1000"):
+            answer = source.ask("MIGRATE", "127.0.0.1", str(target.port), name, "0", "5000")
+            assert answer == "OK", answer
+        for server in (target, source, *self.primaries()):
+            server.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
+
     def remove(self) -> None:
         for server in self.servers:
             server.remove()
@@ -108,6 +125,10 @@ class RedisCluster:
         return [
             (int(row[1].partition("@")[0].rpartition(":")[2]), set(row[2].split(",")), _slots(row[8:])) for row in rows
         ]
+
+
+def _accepts(server: RedisServer, *command: str) -> bool:
+    return server.ask(*command) == "OK"
 
 
 _FAILED = {"fail", "fail?", "handshake", "noaddr"}

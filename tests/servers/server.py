@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+import redis
+
 from pushpull.redis_server import ask, find_binary, info_field
 
 READY_S = 20.0
@@ -108,6 +110,11 @@ class RedisServer:
     def ask(self, *command: str) -> str:
         """One command; its simple, integer or bulk reply as text."""
         return ask(self.socket_path, *command, timeout_s=10.0)
+
+    def ask_for_list(self, *command: str) -> list[str]:
+        """One command whose reply is a list of strings."""
+        with redis.Redis(unix_socket_path=str(self.socket_path), decode_responses=True, protocol=2) as client:
+            return list(client.execute_command(*command))
 
     def stop(self) -> None:
         """Stop it as an operator would: SIGTERM, data written out as its settings say."""

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
-
-import pytest
-from redis.asyncio.cluster import ClusterNode, RedisCluster
+from collections.abc import Callable
 
 from pushpull.model import Cid, Role, SessionId, Uid
 from pushpull.settings import Settings
 from pushpull.store import (
-    Bell,
-    ControlSubscribed,
     CursorMove,
     PendingRow,
     RowRequest,
     SessionRecord,
     Store,
-    Subscribed,
 )
-from pushpull.store.connection import connect
 from tests import servers
-from tests.store.conftest import ALICE, BOB, ROOM
-from tests.store.drafts import draft, send, send_many
+from tests.store.conftest import ALICE, BOB
+from tests.store.drafts import draft, send
 
 StartCluster = Callable[..., servers.RedisCluster]
 
@@ -71,28 +63,7 @@ async def everything(store: Store) -> None:
     assert await store.conversations.listed(BOB) == ([], None)
 
 
-async def test_a_cluster_of_one_refuses_nothing_and_its_bells_ring(start_cluster: StartCluster) -> None:
-    server = start_cluster(primaries=1).servers[0]
-    store = Store(connect(server.url), Settings())
+async def test_a_cluster_finds_no_undeclared_key(cluster_url: str) -> None:
+    store = await Store.open(Settings(), url=cluster_url)
     await everything(store)
-    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
-    bells = store.bells()
-    await bells.start("n1")
-    await bells.subscribe([ROOM, CIDS[0]])
-    assert [await bells.next(5) for _ in range(3)] == [ControlSubscribed(), Subscribed(ROOM), Subscribed(CIDS[0])]
-    await send_many(store, 1)
-    assert isinstance(await bells.next(5), Bell)
-    await bells.aclose()
     await store.aclose()
-
-
-@pytest.fixture
-async def cluster(start_cluster: StartCluster) -> AsyncIterator[RedisCluster]:
-    servers = start_cluster().servers
-    client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", server.port) for server in servers], protocol=2)
-    yield client
-    await client.aclose()
-
-
-async def test_a_cluster_of_three_finds_no_undeclared_key(cluster: Any) -> None:
-    await everything(Store(cluster, Settings()))

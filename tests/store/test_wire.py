@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from redis import exceptions as redis_errors
 
-from pushpull.store.connection import connect, exchange, take_ready
+from pushpull.store.address import parse
+from pushpull.store.exchange import exchange, take_ready
+from pushpull.store.servers import Servers
+from pushpull.store.sockets import make_pool
 
 
-async def test_a_refused_command_is_an_exception_in_its_place(client: Any) -> None:
-    first, refused, last = await exchange(client, [("SET", "a", "1"), ("HGET", "a", "x"), ("GET", "a")])
+async def test_a_refused_command_is_an_exception_in_its_place(servers: Servers) -> None:
+    first, refused, last = await servers.exchange([("SET", "a", "1"), ("HGET", "a", "x"), ("GET", "a")])
 
     assert (first, last) == (b"OK", b"1")
     assert isinstance(refused, redis_errors.ResponseError)
 
 
 async def test_replies_that_are_here_are_taken_without_waiting(redis_url: str) -> None:
-    client: Any = connect(redis_url)
-    assert await exchange(client, [("PING",)]) == [b"PONG"]
-    connection = await client.connection_pool.get_connection()
+    pool = make_pool(parse(redis_url).options[0])
+    assert await exchange(pool, [("PING",)]) == [b"PONG"]
+    connection = await pool.get_connection()
     connection._parser._reader.feed(b"+one\r\n-ERR no\r\n:3\r\n+not who")
 
     one, refused, three = take_ready(connection)
@@ -29,32 +31,32 @@ async def test_replies_that_are_here_are_taken_without_waiting(redis_url: str) -
     assert (one, str(refused), three) == (b"one", "no", 3)
     connection._parser._reader.feed(b"le\r\n")
     assert take_ready(connection) == [b"not whole"]
-    await client.aclose()
+    await pool.disconnect()
 
 
 async def test_a_call_that_was_given_up_leaves_no_reply_to_the_next(redis_url: str) -> None:
-    client: Any = connect(redis_url)
-    waiting = asyncio.create_task(exchange(client, [("BLPOP", "nothing", 1), ("ECHO", "late")]))
+    pool = make_pool(parse(redis_url).options[0])
+    waiting = asyncio.create_task(exchange(pool, [("BLPOP", "nothing", 1), ("ECHO", "late")]))
     await asyncio.sleep(0.05)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 
-    assert await exchange(client, [("ECHO", "a"), ("ECHO", "b")]) == [b"a", b"b"]
-    await client.aclose()
+    assert await exchange(pool, [("ECHO", "a"), ("ECHO", "b")]) == [b"a", b"b"]
+    await pool.disconnect()
 
 
 async def test_a_refusal_of_the_whole_connection_is_raised_and_the_connection_is_not_used_again(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client: Any = connect(redis_url)
-    connection = await client.connection_pool.get_connection()
-    await client.connection_pool.release(connection)
+    pool = make_pool(parse(redis_url).options[0])
+    connection = await pool.get_connection()
+    await pool.release(connection)
     monkeypatch.setattr(connection, "take_ready", lambda: [redis_errors.BusyLoadingError("loading"), b"for another"])
 
     with pytest.raises(redis_errors.BusyLoadingError):
-        await exchange(client, [("PING",), ("PING",), ("PING",)])
+        await exchange(pool, [("PING",), ("PING",), ("PING",)])
 
     assert not connection.is_connected
     monkeypatch.undo()
-    assert await exchange(client, [("PING",)]) == [b"PONG"]
-    await client.aclose()
+    assert await exchange(pool, [("PING",)]) == [b"PONG"]
+    await pool.disconnect()

@@ -1,0 +1,140 @@
+"""Redis Sentinel: one primary at a time, and sentinels that say which.
+
+Each connection asks the sentinels for the primary when it is made, and looks whether it found one; so whatever
+reconnects, reconnects to the primary of that moment. Where a call was lost, or refused by one that is a replica now,
+the other connections are of no more use, and go: those to another server than the sentinels name, and those at rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+
+from pushpull.errors import StoreUnavailable
+from pushpull.store.asking import ask_some
+from pushpull.store.exchange import on_connection
+from pushpull.store.refusals import ELSEWHERE
+from pushpull.store.servers import REPLACED_RETRY_FOR_S, OneServer
+from pushpull.store.sockets import Plain, Tls, make_pool
+
+RENEW_WAIT_S: Final = 1.5
+
+
+class Sentinels:
+    """Those who know the primary called `name`. `options`: connection arguments for each."""
+
+    def __init__(self, options: Sequence[dict[str, Any]], name: str) -> None:
+        self._pools = [make_pool(each, replaced=True) for each in options]
+        self._name = name
+        self._asking: asyncio.Task[tuple[str, int] | None] | None = None
+
+    async def primary(self) -> tuple[str, int]:
+        """Host and port of the primary, by the sentinel that has seen the latest failover; many who ask at the same
+        time ask once. Raises redis' ConnectionError where none of them says."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), name="ask sentinels")
+            self._asking.add_done_callback(self._asked)
+        found = await asyncio.shield(self._asking)
+        if found is None:
+            raise redis_errors.ConnectionError("no sentinel names a primary")
+        return found
+
+    def _asked(self, done: asyncio.Task[tuple[str, int] | None]) -> None:
+        self._asking = None
+
+    async def _ask(self) -> tuple[str, int] | None:
+        answers = await ask_some(self._pools, [("SENTINEL", "MASTER", self._name)])
+        told = [dict(zip(reply[::2], reply[1::2], strict=True)) for _, (reply,) in answers]
+        if not told:
+            return None
+        latest = max(told, key=lambda each: int(each.get(b"config-epoch", 0)))
+        return latest[b"ip"].decode(), int(latest[b"port"])
+
+    async def aclose(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
+
+class _ToPrimary:
+    """A connection that finds its server itself. Mixed in before a class of `sockets`."""
+
+    host: str
+    port: int
+
+    def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
+        self._sentinels = sentinels
+        super().__init__(**options)
+
+    async def _connect(self) -> None:
+        self.host, self.port = await self._sentinels.primary()
+        await super()._connect()  # type: ignore[misc]
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        await super().on_connect_check_health(check_health=check_health)  # type: ignore[misc]
+        role = (await on_connection(self, [("ROLE",)]))[0]
+        if isinstance(role, Exception) or role[0] != b"master":
+            raise redis_errors.ConnectionError("the server that the sentinels name is no primary (yet)")
+
+
+class _PlainToPrimary(_ToPrimary, Plain):
+    pass
+
+
+class _TlsToPrimary(_ToPrimary, Tls):
+    pass
+
+
+class Watched(OneServer):
+    """The Servers of a primary under sentinels: one server, which may be another one in a moment."""
+
+    def __init__(self, sentinels: Sequence[dict[str, Any]], name: str, primary: dict[str, Any]) -> None:
+        """`primary`: connection arguments of whoever is primary, but for host and port."""
+        self._sentinels = Sentinels(sentinels, name)
+        cls = _TlsToPrimary if "connection_class" in primary else _PlainToPrimary
+        super().__init__(
+            make_pool({**primary, "sentinels": self._sentinels}, replaced=True, connection_class=cls), name
+        )
+        self.retry_for_s = REPLACED_RETRY_FOR_S
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        try:
+            await self._sentinels.primary()
+        except redis_errors.ConnectionError as problem:
+            raise StoreUnavailable(str(problem)) from None
+
+    def goes_elsewhere(self, error: Exception) -> bool:
+        return isinstance(error, ELSEWHERE)
+
+    async def renew(self) -> None:
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(), name="ask sentinels and drop")
+            self._renewing.add_done_callback(self._renewed)
+        await asyncio.wait([self._renewing], timeout=RENEW_WAIT_S)
+
+    def _renewed(self, done: asyncio.Task[None]) -> None:
+        self._renewing = None
+
+    async def _renew(self) -> None:
+        pool = self._server.pool
+        for connection in list(pool._available_connections):
+            await connection.disconnect(nowait=True)
+        try:
+            where = await self._sentinels.primary()
+        except redis_errors.ConnectionError:
+            return  # nobody knows better
+        for connection in list(pool._in_use_connections):
+            if connection.is_connected and (connection.host, connection.port) != where:
+                await connection.disconnect(nowait=True)
+
+    async def aclose(self) -> None:
+        for task in (self._renewing,):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._sentinels.aclose()
+        await super().aclose()
