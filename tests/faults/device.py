@@ -25,8 +25,11 @@ TOKEN_S = 2 * 86_400
 class Device:
     """Lives from `start` to `stop`. What it holds outlives a restart of the app (`restart`), as on a phone's disk."""
 
-    def __init__(self, uid: Uid, urls: Sequence[str], diary: Diary, cids: Sequence[Cid], *, pace_s: float) -> None:
-        """`cids`: where it sends, in turn, one message each `pace_s` on average; 0: never."""
+    def __init__(
+        self, uid: Uid, urls: Sequence[str], diary: Diary, cids: Sequence[Cid], *, pace_s: float, filling: str = ""
+    ) -> None:
+        """`cids`: where it sends, in turn, one message each `pace_s` on average; 0: never.
+        `filling`: in each body."""
         self.uid = uid
         self.name = f"{uid}/phone"
         self.urls = list(urls)
@@ -36,6 +39,7 @@ class Device:
         self._diary = diary
         self._cids = list(cids)
         self._pace_s = pace_s
+        self._filling = filling
         self._positions: dict[str, str] = {}
         self._numbers = 0
         self._lives = 0
@@ -148,7 +152,7 @@ class Device:
         cmid = f"{self.uid}-{self._numbers}"
         self._diary.tried(cid, self.uid, cmid, connection=f"{self.name}#{self._lives}")
         try:
-            sent = await chat.send(cid, {"n": self._numbers, "of": self.uid}, cmid=cmid)
+            sent = await chat.send(cid, {"n": self._numbers, "of": self.uid, "x": self._filling}, cmid=cmid)
         except ConnectionEnded:
             return  # not known
         except PushpullError as error:

@@ -39,15 +39,27 @@ Logs = dict[Cid, list[Stored]]
 
 
 class Load:
-    """`tag` goes before the names of its conversations, so that several can follow each other on one service."""
+    """`tag` goes before the names of its conversations, so that several can follow each other on one service.
+
+    `guests` are members of all conversations whose devices are none of the load's. `body_bytes` fill each body.
+    """
 
     def __init__(
-        self, urls: Sequence[str], *, tag: str = "", users: int = 40, conversations: int = 10, pace_s: float = 0.8
+        self,
+        urls: Sequence[str],
+        *,
+        tag: str = "",
+        users: int = 40,
+        conversations: int = 10,
+        pace_s: float = 0.8,
+        body_bytes: int = 0,
+        guests: Sequence[Uid] = (),
     ) -> None:
         self.diary = Diary()
         self.urls = list(urls)
         self.cids = [Cid(f"{tag}c{number}") for number in range(conversations)]
-        self.members: dict[Cid, set[Uid]] = {cid: set() for cid in self.cids}
+        self.members: dict[Cid, set[Uid]] = {cid: set(guests) for cid in self.cids}
+        self._filling = "x" * body_bytes
         self.devices = [self._device(number, tag, pace_s) for number in range(users)]
         self.comers = [self._comer(number, tag) for number in range(3)]
         self.backend = Backend(urls)
@@ -60,7 +72,12 @@ class Load:
 
     def _device(self, number: int, tag: str, pace_s: float) -> Device:
         cids = [self.cids[(number + 3 * step) % len(self.cids)] for step in range(3)]
-        return self._enlist(Device(Uid(f"{tag}u{number}"), self._spread(number), self.diary, cids, pace_s=pace_s), cids)
+        return self._enlist(
+            Device(
+                Uid(f"{tag}u{number}"), self._spread(number), self.diary, cids, pace_s=pace_s, filling=self._filling
+            ),
+            cids,
+        )
 
     def _comer(self, number: int, tag: str) -> Device:
         """One who joins and leaves again and again, and only listens."""
@@ -181,6 +198,10 @@ class Load:
         await self.until(lacks, max(0.0, within_s - (time.monotonic() - since)), "healing")
         return time.monotonic() - since
 
+    async def arrival_s(self) -> float:
+        """Seconds that a message to each conversation needs now until it is on every member's device."""
+        return await self.healed(time.monotonic(), within_s=SETTLE_S)
+
     async def _probe(self, cid: Cid, number: int) -> int:
         sender = next(device.uid for device in self.devices if device.uid in self.members[cid])
         sent = await self.backend.send(self.diary, cid, sender, f"probe-{number}")
@@ -240,12 +261,13 @@ class Load:
         """Every member's rows, once the last acks are written (or, past SETTLE_S, as they are: that is judged)."""
         heads, give_up = _heads(logs), time.monotonic() + SETTLE_S
         while True:
-            rows = [row for device in self.everybody for row in await self._rows(device.uid)]
+            rows = [row for device in self.everybody for row in await self.rows(device.uid)]
             if all(row.delivered == heads[row.cid] for row in rows) or time.monotonic() > give_up:
                 return rows
             await asyncio.sleep(0.1)
 
-    async def _rows(self, uid: Uid) -> list[Row]:
+    async def rows(self, uid: Uid) -> list[Row]:
+        """A user's rows, as HTTP tells them."""
         try:
             page = await self.backend.call(lambda server: server.user_conversations(uid))
         except PushpullError as error:

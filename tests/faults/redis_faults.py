@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from tests.faults.fault import Fault
 from tests.faults.faults import again_and_again
+from tests.faults.history import Crashed
 from tests.faults.resp import Swallow
 from tests.faults.stage import Stage
 from tests.servers import RedisServer
@@ -90,6 +92,11 @@ def _limit_files(pid: int, size: int) -> None:
 def append_only_file(redis: RedisServer) -> Path:
     """The part of it that grows."""
     return max(redis.directory.glob("appendonlydir/*.incr.aof"))
+
+
+def crash_now(*, loses_s: float) -> Crashed:
+    """To be noted when a Redis ends that may lack what was confirmed in the last `loses_s` seconds."""
+    return Crashed(at=time.monotonic(), loses_s=loses_s)
 
 
 def tail_lost(stage: Stage, *, seconds: float = 0.7) -> Fault:

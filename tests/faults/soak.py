@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pushpull.errors import PushpullError
 from tests.faults import history
+from tests.faults.bad_devices import company, living
 from tests.faults.fault import Fault, suffer
 from tests.faults.history import Applied
 from tests.faults.load import Load
@@ -37,6 +38,7 @@ from tests.servers import RedisServer
 FAULTS_A_ROUND = 4
 USERS = 60
 CONVERSATIONS = 12
+BAD = 8
 
 Watch = Callable[[str, float], None]
 """Is told what is being done, and what share of the time is over."""
@@ -76,10 +78,13 @@ class Soak:
 
     async def _round(self, stage: Stage, chance: random.Random, number: int, began: float) -> bool:
         """Whether nothing was wrong."""
-        load = Load(stage.urls, tag=f"r{number}-", users=USERS, conversations=CONVERSATIONS)
+        tag = f"r{number}-"
+        bad = company(stage.urls, BAD, tag=tag)
+        guests = [device.uid for device in bad]
+        load = Load(stage.urls, tag=tag, users=USERS, conversations=CONVERSATIONS, guests=guests)
         names: list[str] = []
         try:
-            async with load:
+            async with load, living(bad):
                 for _ in range(FAULTS_A_ROUND):
                     fault = pick(stage, chance)
                     names.append(fault.name)
