@@ -173,7 +173,7 @@ class Cluster:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
         for server in self._servers.values():
-            await server.pool.disconnect()
+            await server.aclose()
 
 
 def _shards(owners: Sequence[Server | None]) -> list[Shard]:

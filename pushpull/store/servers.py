@@ -26,6 +26,7 @@ class Server:
         self.name = name
         self.pool = pool
         self._lost = lost
+        self._closed = False
 
     async def exchange(self, commands: Sequence[Command], barrier: Barrier | None = None) -> list[Any]:
         """Send commands in one pipeline; replies in order. What was refused is an exception in its place, and where
@@ -35,10 +36,18 @@ class Server:
         except (redis_errors.RedisError, OSError) as error:
             self._lost()
             return [error] * len(commands)
+        finally:
+            if self._closed:
+                await self.drop(busy=False)  # one that was being made when the others were closed
 
     def make_connection(self) -> Any:
         """A connection of the caller's own, outside of the pool, not connected yet."""
         return self.pool.make_connection()
+
+    async def aclose(self) -> None:
+        """Close all connections, those in use, too: their calls fail as lost."""
+        self._closed = True
+        await self.pool.disconnect()
 
     async def drop(self, *, busy: bool) -> None:
         """Close the connections of the pool, with `busy` those in use, too; the next call makes new ones."""
@@ -128,4 +137,4 @@ class OneServer:
     def renew_soon(self) -> None: ...
 
     async def aclose(self) -> None:
-        await self._server.pool.disconnect()
+        await self._server.aclose()

@@ -268,3 +268,26 @@ async def test_past_the_bytes_that_may_wait_a_send_is_refused_until_there_is_roo
 
     assert isinstance(refused, StoreUnavailable)
     assert isinstance(await appender.submit(draft("c", body=b"x" * 60)), Sent)
+
+
+async def test_a_lane_that_is_held_up_keeps_no_other_waiting(log: Log, metrics: Metrics) -> None:
+    slow = asyncio.Event()
+
+    async def append(drafts: Sequence[Draft]) -> list[Outcome]:
+        if drafts[0].cid == "slow":
+            await slow.wait()
+        return [log.answer(draft) for draft in drafts]
+
+    log.append = append  # type: ignore[method-assign]
+    appender = Appender(log, metrics, waiting_max=2, lane=lambda cid: len(cid))
+    held = appender.submit(draft("a", cid=Cid("slow")))
+    await turns()
+
+    assert isinstance(await appender.submit(draft("b", cid=Cid("other"))), Sent)
+    assert isinstance(await appender.submit(draft("c", cid=Cid("another"))), Sent)
+    waiting = [appender.submit(draft(cmid, cid=Cid("slow"))) for cmid in ("d", "e")]
+    assert isinstance(appender.submit(draft("f", cid=Cid("another"))).result(), StoreUnavailable)  # bound over all
+    assert not held.done()
+    slow.set()
+    await asyncio.gather(held, *waiting)
+    await appender.finish()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pushpull.errors import StoreUnavailable
+from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Cursors, Uid
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.metrics import Metrics
@@ -172,3 +172,59 @@ async def test_after_a_flush_the_next_move_starts_another(writer: CursorWriter, 
 async def test_a_flush_of_nothing_asks_nobody(writer: CursorWriter, store: Cursor) -> None:
     assert await writer.flush()
     assert store.tries == 0
+
+
+async def test_a_lane_that_is_held_up_keeps_no_others_cursors_waiting(
+    store: Cursor, told: list[tuple[Cid, Uid]]
+) -> None:
+    class Shards:
+        async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None]]:
+            if ROOM in moves:
+                await store.hold.wait()
+            return await store.flush(moves) if ROOM in moves else {cid: [Cursors(1, 1, 0, 1)] for cid in moves}
+
+    store.hold.clear()
+    writer = CursorWriter(
+        Shards(),
+        Metrics(),
+        flush_ms=1,
+        moved=lambda cid, uid, cursors: told.append((cid, uid)),
+        lane=lambda cid: len(cid),
+    )
+    writer.move(ROOM, ALICE, delivered="1")
+    writer.move(OTHER, BOB, delivered="1")
+
+    async with asyncio.timeout(5):
+        while (OTHER, BOB) not in told:
+            await asyncio.sleep(0.001)
+
+    assert told == [(OTHER, BOB)]
+    store.hold.set()
+    assert await writer.flush()
+
+
+async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
+    told: list[tuple[Cid, Uid]],
+) -> None:
+    class HalfAway:
+        away = True
+
+        async def flush(
+            self, moves: Mapping[Cid, Sequence[CursorMove]]
+        ) -> dict[Cid, list[Cursors | None] | PushpullError]:
+            refused = StoreUnavailable("redis is away")
+            return {cid: refused if self.away and cid == ROOM else [Cursors(1, 1, 0, 1)] for cid in moves}
+
+    half = HalfAway()
+    writer = CursorWriter(half, Metrics(), flush_ms=10_000, moved=lambda cid, uid, cursors: told.append((cid, uid)))
+    writer.move(ROOM, ALICE, delivered="1")
+    writer.move(OTHER, BOB, delivered="1")
+
+    assert not await writer.flush()
+    assert told == [(OTHER, BOB)]
+    half.away = False
+    assert await writer.flush()
+    assert told == [(OTHER, BOB), (ROOM, ALICE)]
+    for task in asyncio.all_tasks():
+        if task.get_name() == "cursor-flush":
+            task.cancel()
