@@ -22,7 +22,8 @@ PAUSE_S = 0.05
 
 class Backend:
     def __init__(self, urls: Sequence[str]) -> None:
-        self._servers = [AsyncServer(url, API_KEY, retry_s=0.5) for url in urls]
+        # Each begins at a random node and goes on where one fails; used in turn, they ask most of them.
+        self._servers = [AsyncServer(urls, API_KEY, retry_s=0.5) for _ in urls]
         self._turn = itertools.count(random.randrange(len(urls)))
 
     async def __aenter__(self) -> Self:

@@ -46,14 +46,15 @@ async def suffer(fault: Fault, load: Load) -> float:
     await asyncio.sleep(BEFORE_S)
     began, before = time.monotonic(), load.diary.confirmed
     assert before > 0, "no send was answered before the fault: there is no load"
-    from_begin = fault.heal_from == "begin"
     await _begin(fault, load)
-    healing = asyncio.create_task(load.healed(began, within_s=fault.heal_within_s)) if from_begin else None
-    await asyncio.sleep(fault.lasts_s)
-    during = load.diary.confirmed - before
-    assert during > 0 or not fault.answers_during, f"no send was answered during {fault.name}"
-    await fault.end()
-    heal_s = await (healing or load.healed(time.monotonic(), within_s=fault.heal_within_s))
+    async with asyncio.TaskGroup() as healing:
+        from_begin = fault.heal_from == "begin"
+        task = healing.create_task(load.healed(began, within_s=fault.heal_within_s)) if from_begin else None
+        await asyncio.sleep(fault.lasts_s)
+        during = load.diary.confirmed - before
+        assert during > 0 or not fault.answers_during, f"no send was answered during {fault.name}"
+        await fault.end()
+        heal_s = await (task or load.healed(time.monotonic(), within_s=fault.heal_within_s))
     healed = load.diary.confirmed
     await asyncio.sleep(AFTER_S)
     assert load.diary.confirmed > healed, f"no send was answered after {fault.name}"

@@ -48,11 +48,20 @@ def node_paused(stage: Stage, *, for_s: float = 10) -> Fault:
 def rolling_restart(stage: Stage) -> Fault:
     """Each node in turn is asked to go, drains, and is replaced."""
 
-    async def begin() -> None:
+    replacing: list[asyncio.Task[None]] = []
+
+    async def replace() -> None:
         for node in stage.nodes:
             await asyncio.to_thread(replace_node, node)
 
-    return Fault(name="rolling restart", begin=begin, lasts_s=0.1, heal_within_s=5)
+    async def begin() -> None:
+        # Not waited for here: a node is ready when Redis is, which may be what is broken at the same time.
+        replacing.append(asyncio.create_task(replace()))
+
+    async def end() -> None:
+        await replacing.pop()
+
+    return Fault(name="rolling restart", begin=begin, end=end, lasts_s=2, heal_within_s=5)
 
 
 def replace_node(node: StageNode) -> None:

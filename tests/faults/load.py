@@ -104,6 +104,14 @@ class Load:
     # ------------------------------------------------------------------------------------------------ life
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _start(self) -> None:
         for number, cid in enumerate(self.cids):
             await self._make(cid, WAYS[number % len(WAYS)])
         for device in self.everybody:
@@ -113,7 +121,6 @@ class Load:
             device.start()
         await self.until(self._offline, CONNECT_S, "connecting")
         self._tasks = [asyncio.create_task(self._post()), asyncio.create_task(self._come_and_go())]
-        return self
 
     async def _make(self, cid: Cid, settings: dict[str, Any]) -> None:
         await self.backend.call(

@@ -92,7 +92,7 @@ class Soak:
                     self.results.append(await _suffered(fault, load))
                 violations = [str(violation) for violation in (await load.settle()).violations]
         except* (AssertionError, TimeoutError, PushpullError) as problems:
-            violations = [str(problem) for problem in problems.exceptions]
+            violations = [str(problem) for problem in _each(problems)]
         if violations:
             self._keep(load, number, names, violations)
         return not violations
@@ -104,6 +104,14 @@ class Soak:
         (kept / "logs.json").write_bytes(msgspec.json.encode(load.last_logs))
         (kept / "violations").write_text("\n".join([*names, "", *violations, ""]))
         self.results.append(Result(fault="; ".join(names), sends=0, answered=0, deliveries=0, violations=violations))
+
+
+def _each(problems: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for problem in problems.exceptions:
+        if isinstance(problem, BaseExceptionGroup):
+            yield from _each(problem)
+        else:
+            yield problem
 
 
 async def _suffered(fault: Fault, load: Load) -> Result:
