@@ -3,11 +3,16 @@
 Each connection asks the sentinels for the primary when it is made, and looks whether it found one; so whatever
 reconnects, reconnects to the primary of that moment. Where a call was lost, or refused by one that is a replica now,
 the other connections are of no more use, and go: those to another server than the sentinels name, and those at rest.
+
+A primary that hung and comes back believes that it still is one, until the sentinels tell it, some ten seconds later.
+Whatever waited for its answer must not take it: a connection asks the sentinels again once it stands, and every LOOK_S
+those go that lead elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,6 +26,7 @@ from pushpull.store.servers import REPLACED_RETRY_FOR_S, OneServer
 from pushpull.store.sockets import Plain, Tls, make_pool
 
 RENEW_WAIT_S: Final = 1.5
+LOOK_S: Final = 1.0  # between two looks at whom the sentinels name
 
 
 class Sentinels:
@@ -30,6 +36,7 @@ class Sentinels:
         self._pools = [make_pool(each, replaced=True) for each in options]
         self._name = name
         self._asking: asyncio.Task[tuple[str, int] | None] | None = None
+        self.connections: weakref.WeakSet[Any] = weakref.WeakSet()  # those that found their server here
 
     async def primary(self) -> tuple[str, int]:
         """Host and port of the primary, by the sentinel that has seen the latest failover; many who ask at the same
@@ -53,6 +60,16 @@ class Sentinels:
         latest = max(told, key=lambda each: int(each.get(b"config-epoch", 0)))
         return latest[b"ip"].decode(), int(latest[b"port"])
 
+    async def leave_others(self) -> None:
+        """Close the connections to any other server than the one that is named now."""
+        try:
+            where = await self.primary()
+        except redis_errors.ConnectionError:
+            return  # nobody knows better
+        for connection in list(self.connections):
+            if connection.is_connected and (connection.host, connection.port) != where:
+                await connection.disconnect(nowait=True)
+
     async def aclose(self) -> None:
         if self._asking is not None:
             self._asking.cancel()
@@ -68,6 +85,7 @@ class _ToPrimary:
     def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
         self._sentinels = sentinels
         super().__init__(**options)
+        sentinels.connections.add(self)
 
     async def _connect(self) -> None:
         self.host, self.port = await self._sentinels.primary()
@@ -78,6 +96,8 @@ class _ToPrimary:
         role = (await on_connection(self, [("ROLE",)]))[0]
         if isinstance(role, Exception) or role[0] != b"master":
             raise redis_errors.ConnectionError("the server that the sentinels name is no primary (yet)")
+        if await self._sentinels.primary() != (self.host, self.port):
+            raise redis_errors.ConnectionError("the sentinels name another server by now")
 
 
 class _PlainToPrimary(_ToPrimary, Plain):
@@ -100,12 +120,19 @@ class Watched(OneServer):
         )
         self.retry_for_s = REPLACED_RETRY_FOR_S
         self._renewing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         try:
             await self._sentinels.primary()
         except redis_errors.ConnectionError as problem:
             raise StoreUnavailable(str(problem)) from None
+        self._looking = asyncio.create_task(self._look(), name="look at the sentinels")
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._sentinels.leave_others()
 
     def goes_elsewhere(self, error: Exception) -> bool:
         return isinstance(error, ELSEWHERE)
@@ -123,16 +150,10 @@ class Watched(OneServer):
         pool = self._server.pool
         for connection in list(pool._available_connections):
             await connection.disconnect(nowait=True)
-        try:
-            where = await self._sentinels.primary()
-        except redis_errors.ConnectionError:
-            return  # nobody knows better
-        for connection in list(pool._in_use_connections):
-            if connection.is_connected and (connection.host, connection.port) != where:
-                await connection.disconnect(nowait=True)
+        await self._sentinels.leave_others()
 
     async def aclose(self) -> None:
-        for task in (self._renewing,):
+        for task in (self._renewing, self._looking):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])

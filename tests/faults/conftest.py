@@ -20,7 +20,10 @@ DELIVERIES_MIN = 300
 
 RESULTS = pytest.StashKey[list[Result]]()
 
+FIGURES = pytest.StashKey[list[str]]()
+
 Endure = Callable[[Fault, Load], Awaitable[Result]]
+Note = Callable[[str], None]
 
 
 @pytest.fixture
@@ -48,12 +51,20 @@ def endure(note_result: Callable[[Result], None]) -> Endure:
     return run
 
 
+@pytest.fixture
+def note_figures(request: pytest.FixtureRequest) -> Note:
+    """Put a line of measurements below the table."""
+    return request.config.stash.setdefault(FIGURES, []).append
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     results = config.stash.get(RESULTS, [])
     if not results:
         return
     terminalreporter.section("faults")
     for line in table(results):
+        terminalreporter.write_line(line)
+    for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(line)
     if file := os.environ.get("PUSHPULL_FAULTS_JSON"):
         write(Path(file), results)

@@ -44,9 +44,9 @@ class Fault:
 async def suffer(fault: Fault, load: Load) -> float:
     """Carry it out while the load runs. Returns the seconds to heal; AssertionError when that takes too long."""
     await asyncio.sleep(BEFORE_S)
-    began, before = time.monotonic(), load.diary.confirmed
+    before = load.diary.confirmed
     assert before > 0, "no send was answered before the fault: there is no load"
-    await _begin(fault, load)
+    began = await _begin(fault, load)
     async with asyncio.TaskGroup() as healing:
         from_begin = fault.heal_from == "begin"
         task = healing.create_task(load.healed(began, within_s=fault.heal_within_s)) if from_begin else None
@@ -61,15 +61,19 @@ async def suffer(fault: Fault, load: Load) -> float:
     return heal_s
 
 
-async def _begin(fault: Fault, load: Load) -> None:
+async def _begin(fault: Fault, load: Load) -> float:
+    """Returns when it began."""
     if not fault.may_lose_s:
+        began = time.monotonic()
         await fault.begin()
-        return
+        return began
     # Who was a member when the tail was lost would not be known: nobody comes or goes in what may be lost.
     async with load.nobody_moves():
         await asyncio.sleep(fault.may_lose_s)
+        began = time.monotonic()
         await fault.begin()
         load.diary.note(Crashed(at=time.monotonic(), loses_s=fault.may_lose_s))
+        return began
 
 
 async def judged(fault: Fault, load: Load, *, heal_s: float, may_lose: bool = False) -> Result:

@@ -41,7 +41,8 @@ Logs = dict[Cid, list[Stored]]
 class Load:
     """`tag` goes before the names of its conversations, so that several can follow each other on one service.
 
-    `guests` are members of all conversations whose devices are none of the load's. `body_bytes` fill each body.
+    `guests` are members of all conversations whose devices are none of the load's. `comers` of its own join and leave
+    again and again. `body_bytes` fill each body.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Load:
         *,
         tag: str = "",
         users: int = 40,
+        comers: int = 3,
         conversations: int = 10,
         pace_s: float = 0.8,
         body_bytes: int = 0,
@@ -61,7 +63,7 @@ class Load:
         self.members: dict[Cid, set[Uid]] = {cid: set(guests) for cid in self.cids}
         self._filling = "x" * body_bytes
         self.devices = [self._device(number, tag, pace_s) for number in range(users)]
-        self.comers = [self._comer(number, tag) for number in range(3)]
+        self.comers = [self._comer(number, tag) for number in range(comers)]
         self.backend = Backend(urls)
         self._probes = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
@@ -162,7 +164,7 @@ class Load:
                 await self.backend.send(self.diary, cid, sender, f"http-{number}")
 
     async def _come_and_go(self) -> None:
-        while self._going:
+        while self._going and self.comers:
             await asyncio.sleep(random.uniform(0, 2 * CHURN_EVERY_S))
             async with self._moving:
                 if not self._going:

@@ -1,0 +1,68 @@
+"""Whom connections talk to when the sentinels come to name another server, and the one before believes in itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import exceptions as redis_errors
+
+from pushpull.store import sentinel
+from pushpull.store.sentinel import Watched
+from tests.servers import RedisServer, free_port
+
+
+class Naming:
+    """Servers that all believe to be primaries; the sentinels name `named`, but at first those in `before`."""
+
+    def __init__(self, *servers: RedisServer) -> None:
+        self.named, self.before = servers[-1], list(servers[:-1])
+
+    async def primary(self) -> tuple[str, int]:
+        return "127.0.0.1", (self.before.pop(0) if self.before else self.named).port
+
+
+@pytest.fixture
+def servers(start_redis: Callable[..., RedisServer]) -> list[RedisServer]:
+    return [start_redis(appendonly=False, port=free_port()) for _ in range(2)]
+
+
+async def watched(naming: Naming, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    monkeypatch.setattr(sentinel, "LOOK_S", 0.01)
+    made = Watched([{"host": "127.0.0.1", "port": 1}], "main", {})
+    monkeypatch.setattr(made._sentinels, "primary", naming.primary)
+    return made
+
+
+async def test_a_connection_that_took_so_long_that_another_is_named_is_given_up(
+    servers: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = await watched(Naming(*servers), monkeypatch)
+    connection: Any = redis.shards()[0].server.make_connection()
+
+    with pytest.raises(redis_errors.ConnectionError, match="another server by now"):
+        await connection.connect()
+
+    assert not connection.is_connected
+    await redis.aclose()
+
+
+async def test_connections_to_another_than_is_named_now_are_closed(
+    servers: list[RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = servers
+    naming = Naming(old)
+    redis = await watched(naming, monkeypatch)
+    connection: Any = redis.shards()[0].server.make_connection()
+    await connection.connect()
+    await redis.open()
+    await asyncio.sleep(0.05)
+    assert connection.is_connected
+
+    naming.named = new
+    async with asyncio.timeout(5):
+        while connection.is_connected:
+            await asyncio.sleep(0.01)
+    await redis.aclose()
