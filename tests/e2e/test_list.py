@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushpull.store import bells
+from pushpull.store import ear
 from tests.e2e.service import LocalService
 from tests.e2e.wire import Wire
 from tests.servers import RedisServer
@@ -146,7 +146,7 @@ async def test_who_is_removed_is_told_and_gets_nothing_more(service: LocalServic
 async def test_who_is_removed_while_the_node_hears_nothing_gets_nothing_that_was_stored_since(
     service: LocalService, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bells, "BACKOFF_S", 1.0)
+    monkeypatch.setattr(ear, "BACKOFF_S", 1.0)
     await service.room("room", "alice", "bob")
     alice, bob = await service.device("alice"), await service.device("bob")
     redis_server.ask("CLIENT", "KILL", "TYPE", "pubsub")
