@@ -94,10 +94,11 @@ class Soak:
         except* (AssertionError, TimeoutError, PushpullError) as problems:
             violations = [str(problem) for problem in _each(problems)]
         if violations:
-            self._keep(load, number, names, violations)
+            self.keep(load, number, names, violations)
         return not violations
 
-    def _keep(self, load: Load, number: int, names: list[str], violations: list[str]) -> None:
+    def keep(self, load: Load, number: int, names: list[str], violations: list[str]) -> None:
+        """Write down all that is known of a round that was wrong."""
         kept = self.directory / f"round-{number}"
         kept.mkdir()
         history.write(kept / "history.jsonl", load.diary.events)
