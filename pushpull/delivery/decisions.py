@@ -42,6 +42,7 @@ class Submit(msgspec.Struct, frozen=True, gc=False):
 
     draft: Draft
     rid: frames.Rid
+    number: int = 0  # which of the session's sends it is
 
 
 class Acked(msgspec.Struct, frozen=True, gc=False):

@@ -190,9 +190,9 @@ class Session:
     def _take_send(self, frame: frames.Send, now: float) -> Submit:
         cid = check_cid(frame.cid)
         taken = draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
-        self._order.check(cid, frame.cmid, now)
+        number = self._order.check(cid, frame.cmid, now)
         self._allowance.check_send(now)
-        return Submit(taken, frame.rid)
+        return Submit(taken, frame.rid, number)
 
     def _take_pull(self, frame: frames.Pull) -> Fetch:
         place = self._place(frame.cid)
@@ -232,9 +232,11 @@ class Session:
         self.owner = Device(self.id, uid, self.device, self.connection)
         self.expires_at = expires_at
 
-    def send_failed(self, cid: Cid, cmid: str, problem: PushpullError, now: float) -> None:
-        """A send was answered with an error: those behind it must not overtake it."""
-        self._order.failed(cid, cmid, problem, now)
+    def send_failed(
+        self, cid: Cid, cmid: str, problem: PushpullError, now: float, *, number: int | None = None
+    ) -> None:
+        """A send, of that number in its Submit, was answered with an error: those behind it must not overtake it."""
+        self._order.failed(cid, cmid, problem, now, number)
 
     def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
         """A fresh token was good; it must be the same user's."""

@@ -9,7 +9,7 @@ The senders of a batch are answered while Redis works on the next, ANSWERED_AT_O
 failed, which decides what may go next, they are answered before. This is the hot path of a send.
 
 Bounded: `limits.waiting_sends` and WAITING_BYTES of bodies, over all lanes; one more is refused with StoreUnavailable,
-at once.
+at once. Nor does one wait for ever: after WAIT_S it is refused, having been stored nowhere.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 BATCH_MESSAGES: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024  # of bodies: what one pipeline may hold in memory twice
 WAITING_BYTES: Final = 64 * 1024 * 1024  # of bodies: `waiting_sends` of the largest would be ten times as much
+
+WAIT_S: Final = 5.0
+"""For a batch of its own. A person has looked up by then, and a program has other nodes to try; both send it again."""
 
 ANSWERED_AT_ONCE: Final = 64
 """Answers between two turns of the loop, so that the next batch is on its way before the last of this one is told."""
@@ -116,6 +119,20 @@ class Appender:
         if isinstance(outcome, PushpullError):
             raise outcome
         return outcome
+
+    def refuse_late(self, now: float) -> None:
+        """Refuse what has waited for longer than WAIT_S: Redis is slow or away. Call now and then."""
+        for waits in self._lanes.values():
+            late: set[tuple[str, Cid]] = set()
+            while waits.rows and now - waits.rows[0][2] > WAIT_S:
+                draft, answer, _ = waits.rows.popleft()
+                self._waiting -= 1
+                self._waiting_bytes -= len(draft.body)
+                self._metrics.refusals.labels(StoreUnavailable.code).inc()
+                answer(StoreUnavailable(f"waited {WAIT_S:g} s for the log: nothing was stored", retry_after_ms=1000))
+                late.add((draft.chain, draft.cid))
+            self._fail_behind(waits, late)
+        self._metrics.waiting_sends.set(self._waiting)
 
     async def finish(self) -> None:
         """Wait until nothing waits any more."""

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, decide
-from pushpull.delivery.shedding import Strain
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
@@ -34,6 +33,7 @@ from pushpull.node.heartbeat import BEAT_S, Heartbeat
 from pushpull.node.history import PageAnswer
 from pushpull.node.hub import Hub
 from pushpull.node.live import Live
+from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 REDELIVERY_TICK_S: Final = 0.1
 SESSION_TICK_S: Final = 1.0
+LATE_SENDS_S: Final = 0.5
 PENDING_S: Final = 0.2
 HOUSEKEEPING_S: Final = 5.0
 SWEEP_S: Final = 600.0
@@ -74,8 +75,6 @@ class Node:
         self.store = store
         self.metrics = Metrics()
         self._background = Background()
-        self._lag_s = 0.0
-        self._measured = (time.monotonic(), time.thread_time())
         self._doorbell = Doorbell(store.bells(), self._background, rung=lambda rings: self._live.rung(rings))
         reader = LogReader(
             store.log,
@@ -118,7 +117,8 @@ class Node:
             abroad=self._abroad,
         )
         self._live = Live(self.parts)
-        self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._lag_s)
+        self._load = LoadMeter(self.parts)
+        self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)
         self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale, lane=store.lane)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
@@ -133,6 +133,7 @@ class Node:
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
+        repeat(self._refuse_late, every_s=LATE_SENDS_S, name="late sends")
         repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
@@ -265,27 +266,16 @@ class Node:
     # ------------------------------------------------------------------------------------------------ by the clock
 
     async def _tick_sessions(self) -> None:
-        self._measure_load()
+        self._load.tick()
         for n, peer in enumerate(self.parts.peers):
             peer.tick(time.monotonic())
             if n % TICK_SLICE == TICK_SLICE - 1:
                 await asyncio.sleep(0)
-        asyncio.get_running_loop().call_later(0.1, self._measure_lag, time.monotonic() + 0.1)
         self.metrics.windows.set(len(self.parts.hub.windows))
         self.metrics.feeds.set(len(self.parts.feeds))
 
-    def _measure_load(self) -> None:
-        """How much of the time since the last tick this thread computed; rounds of large groups follow it."""
-        now, computed = time.monotonic(), time.thread_time()
-        (then, before), self._measured = self._measured, (now, computed)
-        load = min(1.0, (computed - before) / max(now - then, 1e-3))
-        self.metrics.load.set(load)
-        self.parts.hub.pace.adapt(load)
-        self.parts.hub.relief.adapt(Strain(load, self._lag_s, self.parts.appender.waiting_share))
-
-    def _measure_lag(self, due: float) -> None:
-        self._lag_s = max(0.0, time.monotonic() - due)
-        self.metrics.loop_lag.set(self._lag_s)
+    def _refuse_late(self) -> None:
+        self.parts.appender.refuse_late(time.monotonic())
 
     async def _keep_house(self) -> None:
         await self.parts.feeds.close_idle(time.monotonic())

@@ -39,7 +39,8 @@ class Requests:
             frame = frames.sent(outcome, decision.rid)
         else:
             draft = decision.draft
-            self._session.send_failed(draft.cid, draft.cmid, outcome, time.monotonic())
+            now = time.monotonic()
+            self._session.send_failed(draft.cid, draft.cmid, outcome, now, number=decision.number)
             frame = frames.error(outcome, rid=decision.rid, cid=draft.cid, cmid=draft.cmid)
         self._session.connection.write_soon(frame)
 

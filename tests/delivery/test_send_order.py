@@ -39,6 +39,18 @@ def test_the_first_that_failed_is_the_one_that_is_waited_for() -> None:
     assert stopped(order, "a", 1.4) is None
 
 
+def test_the_first_is_the_one_sent_first_though_another_failed_before_it() -> None:
+    """One that was refused as it came, while those before it waited for the log, which then refused them."""
+    order = SendOrder()
+    numbers = [order.check(ROOM, cmid, 1.0) for cmid in ("a", "b")]
+    order.failed(ROOM, "c", SOON, 1.0)
+    for cmid, number in zip(("a", "b"), numbers, strict=True):
+        order.failed(ROOM, cmid, StoreUnavailable("redis cannot be reached"), 1.2, number)
+
+    assert [stopped(order, cmid, 1.4) is None for cmid in ("c", "b")] == [False, False]
+    assert [stopped(order, cmid, 1.4) for cmid in ("a", "b", "c")] == [None, None, None]
+
+
 def test_a_conversation_goes_on_by_itself_where_the_client_gave_its_send_up() -> None:
     order = SendOrder()
     order.failed(ROOM, "a", SOON, 1.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pushpull.node import node
+from pushpull.node import appender, node
 from pushpull.store import servers, sockets
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
@@ -150,3 +150,38 @@ async def test_what_was_sent_through_another_door_while_the_bell_was_dead_is_cau
             pass
 
     assert [item["cmid"] for item in await bob.collect("room", 1)] == ["c1"]
+
+
+async def test_while_redis_hangs_sends_are_bounded_in_number_and_time_and_afterwards_all_is_in_order(
+    redis: RedisServer, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender, "WAIT_S", 0.5)
+    monkeypatch.setattr(sockets, "SOCKET_TIMEOUT_S", 20.0)  # the one under way is not what frees the others
+    monkeypatch.setattr(node, "LATE_SENDS_S", 0.1)
+    service = await serve(url=redis.url, limits={"waiting_sends": 100})
+    await service.room("room", "alice")
+    alice = await service.device("alice")
+    redis.pause()
+    try:
+        await alice.say("send", cid="room", cmid="under way", body=0)
+        while service.node.parts.appender.waiting_share or not service.node.parts.appender._lanes:
+            await asyncio.sleep(0.005)
+        for n in range(100):
+            await alice.say("send", cid="room", cmid=str(n), body=n)
+        await alice.say("send", cid="room", cmid="one too many", body=0)
+        at_once = await alice.hear("error", cmid="one too many", within=0.4)
+        over_http = await service.server.post(MESSAGES, json={"cmid": "http", "body": 0})
+        late = [await alice.hear("error", cmid=str(n), within=3.0) for n in range(100)]
+    finally:
+        redis.resume()
+
+    assert at_once["code"] == over_http.json()["code"] == "store_unavailable"
+    assert {one["code"] for one in late} == {"store_unavailable"}
+    await alice.hear("sent", cmid="under way")
+    await asyncio.sleep(at_once["retry_after_ms"] / 1000)
+    for n in range(100):
+        await alice.say("send", cid="room", cmid=str(n), body=n)
+    for n in range(100):
+        await alice.hear("sent", cmid=str(n))
+    page = (await service.server.get(f"{MESSAGES}?after=1&limit=200")).json()
+    assert [item["body"] for item in page["items"]] == list(range(100))

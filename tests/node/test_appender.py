@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -291,3 +292,41 @@ async def test_a_lane_that_is_held_up_keeps_no_other_waiting(log: Log, metrics: 
     slow.set()
     await asyncio.gather(held, *waiting)
     await appender.finish()
+
+
+async def test_what_has_waited_too_long_is_refused_without_being_stored(
+    appender: Appender, log: Log, metrics: Metrics
+) -> None:
+    log.hold.clear()
+    under_way = appender.submit(draft("a"))
+    await turns()
+    late = [appender.submit(draft(cmid, chain=cmid)) for cmid in ("b", "c")]
+
+    appender.refuse_late(time.monotonic() + appender_module.WAIT_S - 1)
+    assert not any(each.done() for each in late)
+    appender.refuse_late(time.monotonic() + appender_module.WAIT_S + 0.1)
+
+    assert [type(each.result()) for each in late] == [StoreUnavailable] * 2
+    assert (appender.waiting_share, count(metrics, "waiting_sends")) == (0.0, 0)
+    log.hold.set()
+    assert isinstance(await under_way, Sent)
+    assert log.batches == [["a"]]
+
+
+async def test_those_behind_one_that_waited_too_long_fail_with_it(
+    appender: Appender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = time.monotonic()
+    log.hold.clear()
+    appender.submit(draft("a"))
+    await turns()
+    late = appender.submit(draft("b"))
+    monkeypatch.setattr(appender_module.time, "monotonic", lambda: since + 3.0)
+    behind, other = appender.submit(draft("c")), appender.submit(draft("d", chain="s2"))
+
+    appender.refuse_late(since + appender_module.WAIT_S + 1.0)
+
+    assert (late.done(), behind.done(), other.done()) == (True, True, False)
+    log.hold.set()
+    assert isinstance(await other, Sent)
+    assert log.batches == [["a"], ["d"]]
