@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from pushpull.delivery import session as protocol
 from pushpull.errors import PushpullError
+from pushpull.node.opening import entered
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
 from pushpull.store.values import SessionRecord, Standing
@@ -73,7 +74,7 @@ async def _enter_again(parts: Parts, lost: Sequence[tuple[Connected, SessionReco
         elif parts.peers.get(record.id) is None:  # it went away meanwhile, before its row was there to be removed
             await _answer(partial(parts.store.presence.close_session, record.uid, record.id))
         else:
-            parts.abroad.opened(record.uid, outcome.elsewhere)
+            entered(parts, peer.session, outcome)
 
 
 async def _answer(ask: Callable[[], Awaitable[T]]) -> T:

@@ -103,34 +103,50 @@ class Presence:
                 tidying.append(self._off_the_table(session.uid, [session.id]))
                 answers.append(Opened([], frozenset()))
                 continue
-            replaced = self._replaced_by(session, before)
-            if replaced:
-                tidying.append(self._off_the_table(session.uid, [each.id for each in replaced]))
-                others = [each.id for each in replaced if each.node != session.node]
-                tidying += self._end(session.uid, others, _REPLACED)
-                said += [Announcement(kind="kick", users=(session.uid,), session=o, replaced=True) for o in others]
-            here = [each for each in replaced if each.node == session.node]
-            stay = frozenset(each.node for each in before if each not in replaced)
-            answers.append(Opened(here, stay - {session.node}))
+            answers.append(self._take_place(session, before, tidying, said))
         await self._wire.commands(tidying, again=True)
         await announce(self._wire, self._keys, said)
         return answers
 
+    def _take_place(
+        self,
+        session: SessionRecord,
+        before: Sequence[SessionRecord],
+        tidying: list[Command],
+        said: list[Announcement],
+    ) -> Opened:
+        """`session` is on the table: what is to be done and announced about those it replaces goes into the lists."""
+        replaced = self._replaced_by(session, before)
+        if replaced:
+            tidying.append(self._off_the_table(session.uid, [each.id for each in replaced]))
+            others = [each.id for each in replaced if each.node != session.node]
+            tidying += self._end(session.uid, others, _REPLACED)
+            said += [Announcement(kind="kick", users=(session.uid,), session=o, replaced=True) for o in others]
+        here = [each for each in replaced if each.node == session.node]
+        stay = frozenset(each.node for each in before if each not in replaced)
+        return Opened(here, stay - {session.node})
+
     async def enter_again(self, sessions: Sequence[SessionRecord]) -> list[Opened | PushpullError | None]:
-        """Enter sessions that fell off the table while their node was taken for dead; None for one whose place is
-        taken, by the same device or by as many others as the user may have: its node closes it."""
+        """Enter sessions that fell off the table: their node was taken for dead, or Redis lost the row in a failover.
+
+        None for one whose place was taken since it connected, by the same device or by as many others as the user may
+        have: its node closes it. Rows from before it connected are older, and it takes their place: a failover may
+        have brought them back.
+        """
         found = await self._enter(sessions)
         answers: list[Opened | PushpullError | None] = []
         tidying: list[Command] = []
+        said: list[Announcement] = []
         for session, before in zip(sessions, found, strict=True):
             if isinstance(before, PushpullError):
                 answers.append(before)
-            elif self._replaced_by(session, before):
+            elif self._replaced_by(session, [each for each in before if _is_since(each, session)]):
                 tidying.append(self._off_the_table(session.uid, [session.id]))
                 answers.append(None)
             else:
-                answers.append(Opened([], frozenset(each.node for each in before) - {session.node}))
+                answers.append(self._take_place(session, before, tidying, said))
         await self._wire.commands(tidying, again=True)
+        await announce(self._wire, self._keys, said)
         return answers
 
     async def _enter(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
@@ -270,6 +286,11 @@ def _standing(
 
 def _ended(session: SessionId, how: str) -> str:
     return f"{session} {how}"
+
+
+def _is_since(other: SessionRecord, session: SessionRecord) -> bool:
+    """Whether `other` connected when `session` had already, by their nodes' clocks."""
+    return other.connected_at_ms >= session.connected_at_ms
 
 
 def _kept(session: SessionRecord) -> bytes:

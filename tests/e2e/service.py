@@ -229,6 +229,11 @@ class ServiceProcess:
             assert time.monotonic() < give_up, f"it was not ready within {START_S} s:\n{self.output}"
             time.sleep(0.05)
 
+    def workers(self) -> list[int]:
+        """The processes that it started and that run."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in listed]
+
     def signal(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)

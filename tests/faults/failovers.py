@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.faults.fault import Fault
@@ -19,15 +19,17 @@ UNREPLICATED_S = 1.0
 How = Literal["killed", "hung"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lost:
     """A primary that is to be lost, and comes back in the end."""
 
-    server: RedisServer
-    how: How
+    find: Callable[[], RedisServer]
     primaries: Callable[[], list[RedisServer]]  # who is primary now, by the word of the others
+    how: How
+    server: RedisServer = field(init=False)
 
     async def lose(self) -> None:
+        self.server = await asyncio.to_thread(self.find)
         if self.how == "killed":
             await asyncio.to_thread(self.server.kill)
         else:
@@ -45,14 +47,19 @@ class Lost:
 def shard_lost(stage: Stage, how: How, *, key: str | None = None, replicated: bool = False) -> Fault:
     """The primary that has `key`; None: any."""
     cluster: RedisCluster = stage.redis
-    primary = stage.random.choice(cluster.primaries()) if key is None else cluster.primary_of(key)
-    return _fault(Lost(primary, how, cluster.primaries), f"cluster: primary {how}", replicated=replicated)
+
+    def find() -> RedisServer:
+        return stage.random.choice(cluster.primaries()) if key is None else cluster.primary_of(key)
+
+    return _fault(Lost(find, cluster.primaries, how), f"cluster: primary {how}", replicated=replicated)
 
 
 def primary_lost(stage: Stage, how: How, *, replicated: bool = False) -> Fault:
     sentinels: SentinelSetup = stage.redis
     return _fault(
-        Lost(sentinels.primary(), how, lambda: [sentinels.primary()]), f"sentinel: primary {how}", replicated=replicated
+        Lost(sentinels.primary, lambda: [sentinels.primary()], how),
+        f"sentinel: primary {how}",
+        replicated=replicated,
     )
 
 

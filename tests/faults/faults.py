@@ -6,6 +6,7 @@ A test picks one; soak picks at random. Those of Redis and of its doorbells are 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import Callable
@@ -43,6 +44,19 @@ def node_paused(stage: Stage, *, for_s: float = 10) -> Fault:
         node.process.signal(signal.SIGCONT)
 
     return Fault(name=f"node paused for {for_s:g} s", begin=begin, end=end, lasts_s=for_s, heal_within_s=5)
+
+
+def workers_killed(stage: Stage) -> Fault:
+    """SIGKILL of all workers of a node but one: their devices live on that one. They are started again."""
+    node = stage.node()
+
+    async def begin() -> None:
+        for pid in node.process.workers()[1:]:
+            os.kill(pid, signal.SIGKILL)
+
+    return Fault(
+        name="all workers but one killed", begin=begin, lasts_s=2, heal_within_s=LIVE_ELSEWHERE_S, heal_from="begin"
+    )
 
 
 def rolling_restart(stage: Stage) -> Fault:

@@ -12,15 +12,18 @@ from tests.faults.fault import Fault
 from tests.faults.faults import Make
 from tests.faults.stage import Stage
 
+NODES: Sequence[Make] = (faults.node_killed, faults.node_paused, faults.rolling_restart)
+CLIENT_LINES: Sequence[Make] = (
+    faults.clients_cut,
+    faults.clients_half_closed,
+    faults.clients_delayed,
+    partial(faults.clients_blocked, for_s=10),
+    faults.answers_lost,
+)
+
 GROUPS: tuple[Sequence[Make], ...] = (
-    (faults.node_killed, faults.node_paused, faults.rolling_restart),
-    (
-        faults.clients_cut,
-        faults.clients_half_closed,
-        faults.clients_delayed,
-        partial(faults.clients_blocked, for_s=10),
-        faults.answers_lost,
-    ),
+    NODES,
+    CLIENT_LINES,
     (faults.append_replies_lost, faults.redis_lines_cut, faults.redis_lines_delayed, redis_faults.bells_swallowed),
     (
         redis_faults.redis_killed,
@@ -40,11 +43,11 @@ BOTH_HEAL_S = 10.0
 """More than one alone may take: what heals one may have to wait for the other."""
 
 
-def pick(stage: Stage, chance: random.Random) -> Fault:
+def pick(stage: Stage, chance: random.Random, groups: Sequence[Sequence[Make]] = GROUPS) -> Fault:
     """One fault, or two together."""
     if chance.random() >= TWO_AT_ONCE:
-        return chance.choice([make for group in GROUPS for make in group])(stage)
-    one, other = (chance.choice(group)(stage) for group in chance.sample(GROUPS, 2))
+        return chance.choice([make for group in groups for make in group])(stage)
+    one, other = (chance.choice(group)(stage) for group in chance.sample(groups, 2))
     return both(one, other)
 
 

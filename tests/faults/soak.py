@@ -1,8 +1,9 @@
 """Faults at random, for as long as one likes: `./scripts/soak --minutes 30 [--seed N] [--json FILE]`.
 
 Goes in rounds. Each has conversations and devices of its own on the same three nodes and Redis, suffers a few faults,
-and is judged. Where a round is found wrong, its history, its logs and what the processes wrote stay on disk, and the
-nodes and Redis of the next one are new. The seed decides which faults come, not when exactly.
+and is judged. After ROUNDS_A_GROUND of them come new nodes, perhaps on a Redis of another kind (grounds.py). Where a
+round is found wrong, its history, its logs and what the processes wrote stay on disk, and the nodes and Redis of the
+next one are new. The seed decides which faults come, not when exactly.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from pushpull.errors import PushpullError
 from tests.faults import history
 from tests.faults.bad_devices import company, living
 from tests.faults.fault import Fault, suffer
+from tests.faults.grounds import GROUNDS, Ground
 from tests.faults.history import Applied
 from tests.faults.load import Load
 from tests.faults.mixture import pick
 from tests.faults.results import Result, table, write
-from tests.faults.stage import Stage
-from tests.servers import RedisServer
 
 FAULTS_A_ROUND = 4
+ROUNDS_A_GROUND = 4
 USERS = 60
 CONVERSATIONS = 12
 BAD = 8
@@ -59,26 +60,25 @@ class Soak:
         random.seed(self.seed)
         began, rounds = time.monotonic(), 0
         while not self._over(began):
-            redis = RedisServer(appendonly=True, appendfsync="everysec")
+            ground = chance.choice(GROUNDS)(self.directory / f"from-{rounds}", self.seed)
             try:
-                redis.start()
-                stage = Stage(self.directory / f"from-{rounds}", redis, redis_socket=redis.socket_path, seed=self.seed)
-                async with stage:
-                    good = True
-                    while good and not self._over(began):
-                        good = await self._round(stage, chance, rounds, began)
+                await asyncio.to_thread(ground.redis.start)
+                async with ground.stage:
+                    good, until = True, rounds + ROUNDS_A_GROUND
+                    while good and rounds < until and not self._over(began):
+                        good = await self._round(ground, chance, rounds, began)
                         rounds += 1
                 if not good:
-                    (self.directory / f"redis-{rounds - 1}.log").write_text(redis.log())
+                    (self.directory / f"redis-{rounds - 1}.log").write_text(ground.redis_logs())
             finally:
-                redis.remove()
+                await asyncio.to_thread(ground.redis.remove)
 
     def _over(self, began: float) -> bool:
         return time.monotonic() - began >= self.minutes * 60
 
-    async def _round(self, stage: Stage, chance: random.Random, number: int, began: float) -> bool:
+    async def _round(self, ground: Ground, chance: random.Random, number: int, began: float) -> bool:
         """Whether nothing was wrong."""
-        tag = f"r{number}-"
+        stage, tag = ground.stage, f"r{number}-"
         bad = company(stage.urls, BAD, tag=tag)
         guests = [device.uid for device in bad]
         load = Load(stage.urls, tag=tag, users=USERS, conversations=CONVERSATIONS, guests=guests)
@@ -86,7 +86,8 @@ class Soak:
         try:
             async with load, living(bad):
                 for _ in range(FAULTS_A_ROUND):
-                    fault = pick(stage, chance)
+                    await asyncio.to_thread(ground.wait_ready)
+                    fault = pick(stage, chance, ground.groups)
                     names.append(fault.name)
                     self.watch(fault.name, (time.monotonic() - began) / (self.minutes * 60))
                     self.results.append(await _suffered(fault, load))

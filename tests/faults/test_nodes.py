@@ -36,6 +36,13 @@ async def test_devices_live_on_another_node(
         await endure(fault(stage), load)
 
 
+async def test_devices_live_on_the_worker_that_is_left(
+    start_redis: Callable[..., RedisServer], tmp_path: Path, endure: Endure
+) -> None:
+    async with Stage(tmp_path, start_redis(), nodes=1, server__workers=3) as stage, Load(stage.urls) as load:
+        await endure(faults.workers_killed(stage), load)
+
+
 @pytest.mark.parametrize("fault", CLIENT_LINES, ids=name_of)
 async def test_bad_lines_to_devices_lose_nothing(
     fault: faults.Make, start_redis: Callable[..., RedisServer], tmp_path: Path, endure: Endure

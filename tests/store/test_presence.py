@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from redis.asyncio import Redis
 
@@ -186,6 +187,19 @@ async def test_it_does_not_where_its_device_opened_elsewhere_meanwhile(store: St
     assert await store.presence.enter_again([session("s1", "phone")]) == [None]
 
     assert await listed(store) == ["s2"]
+
+
+async def test_a_row_from_before_it_connected_has_not_replaced_it(store: Store) -> None:
+    """A failover took the session's row, and brought back that of the connection before it."""
+    await store.nodes.beat("n1", {})
+    await store.nodes.beat("n2", {})
+    await store.presence.open_session(session("s1", "phone", "n2"))
+    later = replace(session("s2", "phone"), connected_at_ms=session("s1", "phone").connected_at_ms + 1)
+
+    assert await store.presence.enter_again([later]) == [Opened([], frozenset())]
+
+    assert await listed(store) == ["s2"]
+    assert [each.replaced for each in await store.presence.standings([session("s1", "phone")])] == [True]
 
 
 async def test_a_kick_is_remembered_for_whoever_did_not_hear_it(store: Store, client: Redis) -> None:
