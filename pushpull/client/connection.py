@@ -112,8 +112,7 @@ class Connection:
         if link is None:
             link = await self._dial()
         self._link = link
-        welcome = await link.greet({"type": "hello", **self._hello, "positions": dict(self._core.inbox.handed)})
-        self.welcome = welcome
+        self.welcome = welcome = await self._greet(link)
         self._core.opened(welcome, now=time.monotonic())
         self.ready.set()
         logger.info("connected as %s, session %s", welcome.user, welcome.session)
@@ -125,6 +124,14 @@ class Connection:
         finally:
             await self._end_session(chores)
             link.leave()
+
+    async def _greet(self, link: Link) -> frames.Welcome:
+        try:
+            return await link.greet({"type": "hello", **self._hello, "positions": dict(self._core.inbox.handed)})
+        except LinkClosed:
+            # Given up, but perhaps not lost: a node that comes to its hello later would end the session we open next.
+            link.abort()
+            raise
 
     async def _end_session(self, chores: list[asyncio.Task[None]]) -> None:
         """Stop the chores; raise what one failed with: a callback's failure must not look like a lost line."""

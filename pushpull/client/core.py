@@ -78,8 +78,10 @@ class Core:
         out += self._due_reads()
         if self.inbox.roomy:
             out += self.pulls.take(self.held.positions, now=now)
-        now_ms = int(now * 1000 + self._clock_ahead_ms)
-        out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
+        # Before the first page of the list the service only gathers what we say, and not much of it.
+        if self._listed or self.list_complete:
+            now_ms = int(now * 1000 + self._clock_ahead_ms)
+            out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
         return out
 
     def _due_reads(self) -> list[dict[str, Any]]:

@@ -61,6 +61,7 @@ OVERLOADED: Final = 1013
 
 ALWAYS_TAKEN: Final = (frames.Ack, frames.Pong, frames.Auth)
 """Taken over the rate, too: to refuse them would cost a redelivery, or the connection."""
+ABUSED: Final = "far over the rate of this user, for long"
 KICKED: Final = "the session was ended by the service"
 REPLACED_BY_ANOTHER: Final = "replaced by another connection"
 
@@ -125,6 +126,8 @@ class Session:
         except frames.BadFrame as bad:
             if self.phase is not Phase.OPEN:
                 return [self.close(BAD_FRAME, bad.error.message)]
+            if self._allowance.frame(now) and self._allowance.abused(now):  # nonsense counts like anything else
+                return [self.close(RATE_LIMITED, ABUSED)]
             return [Reply(frames.error(bad.error, rid=bad.rid, cid=bad.cid, cmid=bad.cmid))]
 
     def _take(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
@@ -132,7 +135,7 @@ class Session:
             return self._take_hello(frame)
         over_ms = self._allowance.frame(now)
         if over_ms and self._allowance.abused(now):
-            return [self.close(RATE_LIMITED, "far over the rate of this user, for long")]
+            return [self.close(RATE_LIMITED, ABUSED)]
         try:
             if over_ms and not isinstance(frame, ALWAYS_TAKEN):
                 raise self._allowance.refusal(over_ms)

@@ -28,7 +28,7 @@ from pushpull.store.values import Opened, SessionRecord
 log = logging.getLogger(__name__)
 
 TASKS_MAX: Final = 32
-WAITING_MAX: Final = 256  # frames that came while the token was being checked
+WAITING_MAX: Final = 256  # frames that came before the first page of the list
 CLIENT_NAME_MAX: Final = 128
 
 Authenticate = Callable[[str], Awaitable[Claims]]
@@ -71,10 +71,16 @@ class Peer:
             self._waiting.append(text)
             self._waiting_size += len(text)
             if len(self._waiting) > WAITING_MAX or self._waiting_size > self._parts.settings.limits.buffer_bytes:
-                self.close(protocol.BAD_FRAME, f"over {WAITING_MAX} frames, or too large ones, before the welcome")
+                self._waited_too_long()
             return
         for decision in self.session.receive(text, time.monotonic()):
             self._carry_out(decision)
+
+    def _waited_too_long(self) -> None:
+        """More came than is kept until the list is there. Who was let in may talk: then it is we who are slow."""
+        welcomed = self.session.phase is protocol.Phase.OPEN
+        code = protocol.OVERLOADED if welcomed else protocol.BAD_FRAME
+        self.close(code, f"over {WAITING_MAX} frames, or too large ones, before the list was there")
 
     def lost(self) -> None:
         """The connection is gone, whoever ended it."""

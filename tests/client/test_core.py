@@ -224,8 +224,22 @@ def test_a_ping_is_answered_with_its_own_t():
     assert device.outgoing(now=0.0) == [{"type": "pong", "t": 7}]
 
 
-def test_first_at_is_in_the_service_s_time():
+def test_sends_wait_for_the_first_page_of_the_list():
     device = core()
+    device.outbox.add(Outgoing("c", "m", frames.encode_body(1)))
+    assert device.outgoing(now=1.0) == []
+    device.receive(frames.Sync(conversations=(row("0-0"),), next="c"), now=1.0)
+    assert kinds(device.outgoing(now=1.0)) == ["sync", "send"]
+
+
+def test_sends_of_a_user_without_conversations_are_sent_to_be_refused():
+    device = listed()
+    device.outbox.add(Outgoing("c", "m", frames.encode_body(1)))
+    assert kinds(device.outgoing(now=1.0)) == ["send"]
+
+
+def test_first_at_is_in_the_service_s_time():
+    device = listed(row("0-0"))
     device.outbox.add(Outgoing("c", "m", frames.encode_body(1)))
     device.outgoing(now=2.5)
     device.outbox.disconnected(now=3.0)

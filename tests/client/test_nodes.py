@@ -164,3 +164,20 @@ async def test_a_node_that_hangs_is_found_out_and_left(monkeypatch: pytest.Monke
             await answered.wait()
         assert chat.connected
     assert pinged == ["ping"]
+
+
+async def test_a_connection_whose_hello_is_not_answered_is_cut_before_the_next_is_dialled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pushpull.client.link.OPEN_S", 0.2)
+    cut = asyncio.Event()
+
+    async def slow(peer: Peer) -> None:
+        await peer.hear("hello")
+        await peer.stay()
+        cut.set()
+
+    async with service(slow) as silent, service(stay) as url, connect([silent, url], token="t") as chat:
+        assert chat.connected
+        async with asyncio.timeout(1):
+            await cut.wait()

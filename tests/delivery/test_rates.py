@@ -58,6 +58,15 @@ def test_whoever_goes_on_far_over_the_rate_is_closed() -> None:
     assert last.code == 4429
 
 
+def test_nonsense_counts_as_frames_do() -> None:
+    opened = open_session(now=1.0, frames_per_s=1)
+    decisions = [opened.receive("nonsense" if n % 2 else text("no such type"), 1.0)[0] for n in range(16)]
+
+    assert [type(one).__name__ for one in decisions] == ["Reply"] * 15 + ["Close"]
+    assert isinstance(decisions[-1], Close)
+    assert decisions[-1].code == 4429
+
+
 def test_refusals_are_forgiven_at_the_same_rate() -> None:
     opened = open_session(now=1.0, frames_per_s=1)
     for second in range(60):
