@@ -44,6 +44,8 @@ class Bells:
         self._ears: dict[Server, Ear] = {}
         self._hearing: dict[asyncio.Task[list[Ring]], Ear] = {}  # where there are several: what each waits for
         self._ahead: deque[Ring] = deque()  # what several heard, in order: at most a read's worth of each
+        # Held by whoever changes what the ears are asked for: what is subscribed to while all is placed anew would be
+        # taken for what has gone elsewhere, and be heard no more.
         self._placing = asyncio.Lock()
         self._unreadable = False
 
@@ -56,17 +58,19 @@ class Bells:
     async def subscribe(self, cids: Sequence[Cid]) -> None:
         """Hear the bells of `cids`; `next` says Subscribed for each once Redis has confirmed it. Never raises."""
         channels = {self._keys.bell(cid).encode(): cid for cid in cids}
-        self._wanted.update(channels)
-        for server, mine in self._by_server(channels).items():
-            await self._ear(server).subscribe(mine)
+        async with self._placing:
+            self._wanted.update(channels)
+            for server, mine in self._by_server(channels).items():
+                await self._ear(server).subscribe(mine)
 
     async def unsubscribe(self, cids: Sequence[Cid]) -> None:
         """Hear no more of `cids`, not even what is on its way. Never raises."""
         channels = [self._keys.bell(cid).encode() for cid in cids]
-        for channel in channels:
-            self._wanted.pop(channel, None)
-        for ear in list(self._ears.values()):
-            await ear.unsubscribe(channels)
+        async with self._placing:
+            for channel in channels:
+                self._wanted.pop(channel, None)
+            for ear in list(self._ears.values()):
+                await ear.unsubscribe(channels)
 
     def shards(self) -> list[str]:
         """What must be heard from, by name; a probe of each comes back as a ProbeEcho that names it."""

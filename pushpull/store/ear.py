@@ -36,6 +36,9 @@ PING_AFTER_S: Final = 2.0  # of silence
 LOST_AFTER_S: Final = 4.0  # of silence, the ping unanswered
 BACKOFF_S: Final = 0.05
 BACKOFF_MAX_S: Final = 1.0
+STEADY_S: Final = 2.0
+"""A connection that held so long is lost for the first time again. One that is made and refused at once, as where a
+slot has gone elsewhere, asks for all channels anew each time, and each confirmation is a read of a log."""
 
 LOST: Final = (redis_errors.RedisError, OSError)
 """What a connection raises when it is gone, and what Redis answers when it refuses a subscription."""
@@ -65,6 +68,7 @@ class Ear:
         self._ahead: deque[Any] = deque()  # frames that came with the last one, in order
         self._sending = asyncio.Lock()
         self._failures = 0
+        self._connected_at = 0.0
         self._heard_at = 0.0
         self._pinged = False
 
@@ -172,12 +176,15 @@ class Ear:
             raise
         self._connection = connection
         self._leaving.clear()
-        self._heard_at, self._pinged, self._failures = self._clock(), False, 0
+        self._connected_at = self._heard_at = self._clock()
+        self._pinged = False
         await self._send_all("SSUBSCRIBE", list(self.wanted))
         return connection
 
     async def _lost(self, error: BaseException, give_up: float) -> None:
         """Drop the connection and wait, at most until `give_up`, before another is tried."""
+        if self._connection is not None and self._clock() - self._connected_at >= STEADY_S:
+            self._failures = 0
         if self._failures == 0:
             name = type(error).__name__
             logger.warning("doorbells: the connection to %s is lost (%s), reconnecting", self._server.name, name)

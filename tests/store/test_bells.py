@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
 from redis import exceptions as redis_errors
@@ -276,5 +276,56 @@ async def test_a_hung_server_is_given_up_after_four_silent_seconds(redis_server:
     with pytest.raises(Exception, match="silent"):
         await ear._keep_alive(ear._connection)
     redis_server.resume()
+    await bells.aclose()
+    await store.aclose()
+
+
+async def test_what_is_subscribed_to_while_all_is_placed_anew_is_heard(
+    cluster_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(connect(cluster_url), settings.Settings())
+    await store._servers.open()
+    bells = store.bells()
+    await bells.start("n1")
+    placing, go_on, leave = asyncio.Event(), asyncio.Event(), Ear.unsubscribe
+
+    async def slowly(ear: Ear, channels: Iterable[bytes]) -> None:
+        placing.set()
+        await go_on.wait()
+        await leave(ear, channels)
+
+    monkeypatch.setattr(Ear, "unsubscribe", slowly)
+    store._servers.version += 1  # something has gone elsewhere
+    hearing = asyncio.create_task(bells.next(0.01))
+    await placing.wait()
+    cids = [Cid(f"new{i}") for i in range(12)]  # on all of the servers
+    subscribing = asyncio.create_task(bells.subscribe(cids))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(hearing, subscribing)
+
+    wanted = {channel for ear in bells._ears.values() for channel in ear.wanted}
+    assert {store._keys.bell(cid).encode() for cid in cids} <= wanted
+    await bells.aclose()
+    await store.aclose()
+
+
+async def test_a_connection_that_is_refused_again_and_again_is_tried_later_and_later(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, ceilings = 0.0, []
+    monkeypatch.setattr("pushpull.store.ear.random.uniform", lambda low, high: ceilings.append(high) or 0.0)
+    store = Store(connect(redis_url), settings.Settings())
+    bells = Bells(store._servers, store._keys, clock=lambda: now)
+    await bells.start("n1")
+    assert await bells.next(5) == ControlSubscribed()
+
+    for at in (10.0, 10.1, 10.2, 20.0):
+        now = at
+        the_ear(bells)._ahead.append(redis_errors.MovedError("1 127.0.0.1:1"))
+        assert await bells.next(5) == ControlSubscribed()
+
+    assert ceilings == [0.05, 0.1, 0.2, 0.05]
+    assert sum("is lost" in record.message for record in caplog.records) == 2
     await bells.aclose()
     await store.aclose()
