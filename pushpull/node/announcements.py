@@ -2,7 +2,8 @@
 
 Announcements are numbered. A number left out, or one that Redis has given and nobody heard here, means that something
 was missed: who joined, who was kicked, whose token was revoked. Then every session is looked up, and every list. The
-same goes for a control channel that was cut: nobody knows what was said meanwhile.
+same goes for a control channel that was cut, and for numbers that fell, as a failover may lose the last: nobody knows
+what was said meanwhile.
 
 Bounded: one look at a time, and one more after it, however much is missed.
 """
@@ -46,9 +47,12 @@ class Announcements:
 
     async def check(self) -> None:
         """Has more been said than was heard? Raises StoreUnavailable."""
+        before = self._heard
         said = await self._parts.store.presence.last_announced()
-        await asyncio.sleep(ON_ITS_WAY_S)
-        if self._heard is None or self._heard < said:
+        fell = before is not None and said < before
+        if not fell:
+            await asyncio.sleep(ON_ITS_WAY_S)
+        if fell or self._heard is None or self._heard < said:
             log.warning("announcements were lost on the way: looking up what they said")
             self.missed()
 
@@ -65,11 +69,14 @@ class Announcements:
 
     async def _stand_where_redis_does(self) -> None:
         """What was said up to now is found by looking; where Redis cannot say, the next check comes to it again."""
+        before = self._heard
         try:
             said = await self._parts.store.presence.last_announced()
         except PushpullError:
             return
-        self._heard = max(said, self._heard or 0)
+        # What was heard while Redis was asked may be later than its answer. What was heard before is not, unless a
+        # failover took the last numbers back: then they are given anew, and those to come must not pass for heard.
+        self._heard = said if self._heard == before else max(said, self._heard or 0)
 
     async def _check_everybody(self) -> None:
         await standing.check(self._parts)

@@ -91,3 +91,49 @@ async def test_where_redis_cannot_say_the_next_check_comes_to_it_again(bench: Be
     await turns()
 
     assert (before, peer.list_checks) == (1, 2)
+
+
+async def test_numbers_that_fell_are_noticed_by_the_check(bench: Bench) -> None:
+    peer = bench.peer("alice")
+    hear(bench, 9)
+    bench.presence.last_number = 6  # a failover lost the last three
+
+    for _ in range(2):  # what was found once is not found again
+        await bench.live.announcements.check()
+        await turns()
+
+    assert peer.list_checks == 1
+
+
+async def test_one_that_got_the_number_of_a_lost_one_and_was_not_heard_is_missed(bench: Bench) -> None:
+    peer = bench.peer("alice")
+    hear(bench, 9)
+    bench.presence.last_number = 6
+    bench.live.rung([ControlSubscribed()])  # the new primary's
+    await turns()
+    before = peer.list_checks
+
+    bench.presence.last_number = 8
+    await bench.live.announcements.check()
+    await turns()
+
+    assert (before, peer.list_checks) == (1, 2)
+
+
+async def test_one_that_is_heard_while_redis_is_asked_is_not_unheard_by_an_older_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = bench.peer("alice")
+    hear(bench, 4)
+
+    async def asked() -> int:
+        hear(bench, 5)
+        return 4
+
+    monkeypatch.setattr(bench.presence, "last_announced", asked)
+    bench.live.rung([ControlSubscribed()])
+    await turns()
+    hear(bench, 6)
+    await turns()
+
+    assert peer.list_checks == 1
