@@ -8,6 +8,7 @@ from typing import Final
 
 from pushpull.node import standing
 from pushpull.node.parts import Parts
+from pushpull.store.nodes import ALIVE_MS
 
 BEAT_S: Final = 2.0  # three of them missed are death: store.nodes.ALIVE_MS
 
@@ -18,10 +19,12 @@ class Heartbeat:
         self._parts = parts
         self._lag_s = lag_s
         self._started_ms = int(time.time() * 1000)
+        self._beaten_at = time.monotonic()  # the last beat was said no earlier than this
 
     async def beat(self) -> None:
         """Call every BEAT_S. Raises StoreUnavailable."""
         parts = self._parts
+        began = time.monotonic()
         alive = await parts.store.nodes.beat(
             parts.node_id,
             {
@@ -32,7 +35,10 @@ class Heartbeat:
                 "draining": parts.draining,
             },
         )
-        if not alive and len(parts.peers) > 0:
+        # A beat whose answer was lost is said again, and Redis answers the second that all is well.
+        late = time.monotonic() - self._beaten_at > ALIVE_MS / 1000
+        self._beaten_at = began
+        if (late or not alive) and len(parts.peers) > 0:
             parts.background.spawn(standing.check(parts), "sessions check")
         await parts.store.nodes.alive()
         parts.abroad.keep(parts.store.nodes.known)

@@ -61,6 +61,10 @@ class Peer:
         self._tasks: set[asyncio.Task[Any]] = set()
         parts.peers.connect(self)
 
+    @property
+    def entering(self) -> bool:
+        return self._entering is not None
+
     # ------------------------------------------------------------------------------------------------ the socket
 
     def received(self, text: str | bytes) -> None:

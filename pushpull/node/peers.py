@@ -18,6 +18,10 @@ class Connected(Protocol):
     session: Session
     record: SessionRecord | None  # its row on the user's table
 
+    @property
+    def entering(self) -> bool:
+        """Its row is on its way to the table."""
+
     def write(self, data: bytes) -> None:
         """Send one frame."""
 

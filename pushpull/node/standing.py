@@ -5,7 +5,8 @@ that the others had to take it for dead: then its rows may be off the users' tab
 elsewhere. Each session is looked up: one that was kicked, replaced or whose token was revoked is closed, one that only
 fell off the table enters again.
 
-Bounded: CHUNK sessions at a time, in one pipeline.
+Bounded: CHUNK sessions of each lane at a time, in one pipeline. Lane by lane, since a shard that is away must not keep
+those of the others alive that were ended.
 """
 
 from __future__ import annotations
@@ -30,21 +31,33 @@ RETRY_S: Final = 0.5
 
 T = TypeVar("T")
 
+_Entered = tuple[Connected, SessionRecord]
+
 
 async def check(parts: Parts) -> None:
     """Look every session up, until Redis has answered for all."""
-    entered = [(peer, peer.record) for peer in parts.peers if peer.record is not None]
-    if not entered:
-        return
-    log.info("looking up how %s sessions stand", len(entered))
+    lanes: dict[int, list[_Entered]] = {}
+    for peer in parts.peers:
+        if peer.record is not None:
+            lanes.setdefault(parts.store.presence.lane(peer.record.uid), []).append((peer, peer.record))
+    if lanes:
+        log.info("looking up how %s sessions stand", sum(map(len, lanes.values())))
+        await asyncio.gather(*(_check_lane(parts, entered) for entered in lanes.values()))
+
+
+async def _check_lane(parts: Parts, entered: Sequence[_Entered]) -> None:
     for first in range(0, len(entered), CHUNK):
-        chunk = [(peer, record) for peer, record in entered[first : first + CHUNK] if record is not None]
+        chunk = entered[first : first + CHUNK]
+        on_their_way = {record.id for peer, record in chunk if peer.entering}
         standings = await _answer(partial(parts.store.presence.standings, [record for _, record in chunk]))
-        lost = [
+        unlisted = [
             (peer, record)
             for (peer, record), standing in zip(chunk, standings, strict=True)
             if not _settled(parts, peer, record, standing)
         ]
+        # One that is being entered finds its place by itself. Entered here, it would find the session of its device
+        # that it is about to replace, and be closed as the older of the two.
+        lost = [(peer, record) for peer, record in unlisted if record.id not in on_their_way]
         if lost:
             await _enter_again(parts, lost)
 
@@ -64,7 +77,7 @@ def _settled(parts: Parts, peer: Connected, record: SessionRecord, standing: Sta
     return True
 
 
-async def _enter_again(parts: Parts, lost: Sequence[tuple[Connected, SessionRecord]]) -> None:
+async def _enter_again(parts: Parts, lost: Sequence[_Entered]) -> None:
     outcomes = await _answer(partial(parts.store.presence.enter_again, [record for _, record in lost]))
     for (peer, record), outcome in zip(lost, outcomes, strict=True):
         if outcome is None:

@@ -84,9 +84,10 @@ class Presence:
         connection lives, asked once it is on the table. Entering may take seconds where Redis is slow or away; a device
         that was cut off meanwhile may be connected elsewhere by then, and must not be thrown out there.
         """
-        return self._opened.ask((session, still), lane=self._lane(session.uid))
+        return self._opened.ask((session, still), lane=self.lane(session.uid))
 
-    def _lane(self, uid: Uid) -> int:
+    def lane(self, uid: Uid) -> int:
+        """Which lane what is the user's goes in; see Store.lane."""
         return self._wire.lane(tag_of_user(uid))
 
     async def _open_sessions(self, asked: Sequence[_Asked]) -> list[Opened | PushpullError]:
@@ -220,7 +221,7 @@ class Presence:
 
     async def revoked_before(self, uid: Uid) -> int | None:
         """Tokens of the user's issued before this (s since 1970) are refused; None: no such time was set."""
-        return await self._revoked.ask(uid, lane=self._lane(uid))
+        return await self._revoked.ask(uid, lane=self.lane(uid))
 
     async def _revoked_before(self, users: Sequence[Uid]) -> list[int | None]:
         found = await self._wire.commands([("GET", self._keys.revoked(uid)) for uid in users], again=True)

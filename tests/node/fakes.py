@@ -9,7 +9,7 @@ from typing import Any
 
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Session
-from pushpull.errors import NoSuchConversation, PushpullError
+from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
 from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Head, LogId, Mode, SessionId, Uid, seq_of
 from pushpull.node.abroad import Abroad
 from pushpull.node.background import Background
@@ -226,10 +226,15 @@ class FakePresence:
         self.announced: list[Announcement] = []
         self.last_number = 0  # of what was announced by all
         self.problems: list[PushpullError] = []  # for the next calls
+        self.lanes: dict[Uid, int] = {}  # 0 where a user is not named
+        self.away: set[int] = set()  # lanes that are not answered
 
     def _raise(self) -> None:
         if self.problems:
             raise self.problems.pop(0)
+
+    def lane(self, uid: Uid) -> int:
+        return self.lanes.get(uid, 0)
 
     async def announce(self, said: Announcement) -> None:
         self._raise()
@@ -241,6 +246,8 @@ class FakePresence:
 
     async def standings(self, sessions: Sequence[SessionRecord]) -> list[Standing]:
         self._raise()
+        if self.away & {self.lane(each.uid) for each in sessions}:
+            raise StoreUnavailable("a shard is away")
         good: dict[str, Any] = {
             "revoked_before": None,
             "kicked": False,
@@ -288,6 +295,7 @@ class FakePeer:
         self.record: SessionRecord | None = SessionRecord(
             id=session.id, uid=session.uid, device=session.device, node="here", client="", connected_at_ms=0
         )
+        self.entering = False
         self.joins: list[Cid] = []
         self.list_checks = 0
         self.left: list[tuple[Cid, str]] = []

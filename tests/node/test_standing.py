@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from pushpull.errors import StoreUnavailable
 from pushpull.model import Uid
 from pushpull.node import standing
-from tests.node.fakes import Bench, FakePeer
+from tests.node.fakes import Bench, FakePeer, turns
 
 
 def fate(bench: Bench, peer: FakePeer, **what: object) -> None:
@@ -101,3 +103,46 @@ async def test_sessions_are_looked_up_in_chunks(bench: Bench, monkeypatch: pytes
     await standing.check(bench.parts)
 
     assert all(peer.connection.closed for peer in peers)
+
+
+async def test_a_lane_that_is_away_keeps_no_other_from_being_looked_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "RETRY_S", 0)
+    waits, kicked = bench.peer("a"), bench.peer("b")
+    for peer in (waits, kicked):
+        fate(bench, peer, kicked=True)
+    bench.presence.lanes[Uid("a")] = 1
+    bench.presence.away = {1}
+
+    checking = asyncio.create_task(standing.check(bench.parts))
+    await turns()
+    closed = [peer.connection.closed is not None for peer in (waits, kicked)]
+    bench.presence.away = set()
+    await checking
+
+    assert closed == [False, True]
+    assert waits.connection.closed is not None
+
+
+async def test_one_that_is_being_entered_is_not_entered_once_more(bench: Bench) -> None:
+    """It would find the session that it is about to replace, and pass for the older of the two."""
+    peer = bench.peer("a")
+    peer.entering = True
+    fate(bench, peer, listed=False)
+    bench.presence.again[peer.session.id] = None
+
+    await standing.check(bench.parts)
+
+    assert bench.presence.entered_again == []
+    assert peer.connection.closed is None
+
+
+async def test_one_that_is_being_entered_and_was_kicked_is_closed(bench: Bench) -> None:
+    peer = bench.peer("a")
+    peer.entering = True
+    fate(bench, peer, kicked=True)
+
+    await standing.check(bench.parts)
+
+    assert peer.connection.closed == (4403, "the session was ended by the service")
