@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from redis import exceptions as redis_errors
+
 from pushpull.store.exchange import Command, on_connection
-from pushpull.store.refusals import LOST
 
 ASKED_AT_ONCE: Final = 3
 ANSWER_S: Final = 1.0
@@ -51,8 +52,8 @@ async def _ask(pool: Any, commands: Sequence[Command]) -> list[Any]:
     try:
         await connection.connect()
         replies = await on_connection(connection, commands)
-    except LOST:
-        return []
+    except (redis_errors.RedisError, OSError):
+        return []  # away, or it refuses the login
     finally:
         await connection.disconnect(nowait=True)
     return [] if any(isinstance(reply, Exception) for reply in replies) else replies

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 RENEW_WAIT_S: Final = 1.5  # what one waits at most for the map before the next try
 
+_ASKING: Final[Command] = ("ASKING",)
 _ASKED: Final[tuple[Command, ...]] = (("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"))
 
 Address = tuple[str, int]
@@ -92,7 +93,12 @@ class Cluster:
             self.version += 1
             self.renew_soon()
             return where
-        return (await server.exchange([("ASKING",), command], barrier))[1]
+        # The slot is on its way there: each command for it must be announced, the barrier's mark, too.
+        if barrier is None:
+            return (await server.exchange([_ASKING, command]))[1]
+        *_, mark, wait = barrier.after([command])
+        _, reply, _, marked, answer = await server.exchange([_ASKING, command, _ASKING, mark, wait])
+        return barrier.judged([reply, marked, answer])[0]
 
     # ------------------------------------------------------------------------------------------------ who has what
 

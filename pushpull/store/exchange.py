@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import exceptions as redis_errors
 
-from pushpull.store.refusals import NotConfirmed
+from pushpull.store.refusals import ELSEWHERE, NotConfirmed
 from pushpull.store.sockets import Batching
 
 Command = tuple[Any, ...]
@@ -33,11 +33,15 @@ class Barrier:
         return [*commands, mark_of(commands[-1]), self.command]
 
     def judged(self, replies: list[Any]) -> list[Any]:
-        """The replies to the commands alone; NotConfirmed for each that was carried out, unless all was confirmed."""
+        """The replies to the commands alone; NotConfirmed for each that was carried out, unless all was confirmed.
+
+        Where the mark belongs elsewhere by now, nothing was asked about the others: they are to be sent again, too.
+        """
         *found, marked, answer = replies
         if not isinstance(marked, Exception) and not isinstance(answer, Exception) and self.confirms(answer):
             return found
-        return [reply if isinstance(reply, Exception) else NotConfirmed(self.shortfall) for reply in found]
+        instead = marked if isinstance(marked, ELSEWHERE) else NotConfirmed(self.shortfall)
+        return [reply if isinstance(reply, Exception) else instead for reply in found]
 
 
 MARK_MS = 1000

@@ -12,6 +12,7 @@ those go that lead elsewhere.
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from collections.abc import Sequence
 from typing import Any, Final
@@ -24,6 +25,8 @@ from pushpull.store.exchange import on_connection
 from pushpull.store.refusals import ELSEWHERE
 from pushpull.store.servers import REPLACED_RETRY_FOR_S, OneServer
 from pushpull.store.sockets import Plain, Tls, make_pool
+
+logger = logging.getLogger(__name__)
 
 RENEW_WAIT_S: Final = 1.5
 LOOK_S: Final = 1.0  # between two looks at whom the sentinels name
@@ -51,6 +54,7 @@ class Sentinels:
 
     def _asked(self, done: asyncio.Task[tuple[str, int] | None]) -> None:
         self._asking = None
+        _ = done.cancelled() or done.exception()  # retrieved: whoever asked may have gone
 
     async def _ask(self) -> tuple[str, int] | None:
         answers = await ask_some(self._pools, [("SENTINEL", "MASTER", self._name)])
@@ -132,7 +136,11 @@ class Watched(OneServer):
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            await self._sentinels.leave_others()
+            try:
+                await self._sentinels.leave_others()
+            except Exception:
+                # Whatever they said: who stops looking would stay with a primary that was replaced.
+                logger.exception("the sentinels' answer cannot be used")
 
     def goes_elsewhere(self, error: Exception) -> bool:
         return isinstance(error, ELSEWHERE)
@@ -145,6 +153,8 @@ class Watched(OneServer):
 
     def _renewed(self, done: asyncio.Task[None]) -> None:
         self._renewing = None
+        if not done.cancelled() and (problem := done.exception()) is not None:
+            logger.error("the primary cannot be looked up: %s", type(problem).__name__)
 
     async def _renew(self) -> None:
         pool = self._server.pool

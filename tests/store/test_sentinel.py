@@ -66,3 +66,28 @@ async def test_connections_to_another_than_is_named_now_are_closed(
         while connection.is_connected:
             await asyncio.sleep(0.01)
     await redis.aclose()
+
+
+async def test_an_answer_that_cannot_be_used_does_not_end_the_watch(
+    servers: list[RedisServer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = servers
+    naming = Naming(old)
+    redis = await watched(naming, monkeypatch)
+    connection: Any = redis.shards()[0].server.make_connection()
+    await connection.connect()
+    await redis.open()
+
+    async def nonsense() -> tuple[str, int]:
+        raise KeyError(b"ip")
+
+    monkeypatch.setattr(redis._sentinels, "primary", nonsense)
+    while "cannot be used" not in caplog.text:
+        await asyncio.sleep(0.01)
+    naming.named = new
+    monkeypatch.setattr(redis._sentinels, "primary", naming.primary)
+    async with asyncio.timeout(5):
+        while connection.is_connected:
+            await asyncio.sleep(0.01)
+
+    await redis.aclose()
