@@ -18,7 +18,7 @@ from pushpull.client.addresses import is_loopback
 from pushpull.client.closed import LinkClosed
 from pushpull.client.inflating import InflatingFactory
 from pushpull.client.pace import Pace
-from pushpull.errors import BadRequest, Invalid
+from pushpull.errors import BadRequest, Invalid, RateLimited
 
 SUBPROTOCOL: Final = Subprotocol("pushpull.v1")
 OPEN_S: Final = 10.0
@@ -77,7 +77,10 @@ class Link:
             async with asyncio.timeout(self._silence_s):
                 text = await self._socket.recv()
             self.heard_at = time.monotonic()
-            return frames.parse(text)
+            frame = frames.parse(text)
+        if isinstance(frame, frames.Refusal) and frame.code == RateLimited.code and frame.cmid is None:
+            self._pace.slow_down(asyncio.get_running_loop().time())  # a refused send slows its own conversation down
+        return frame
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Send one frame, not faster than the service allows."""

@@ -57,3 +57,35 @@ def test_the_pace_recovers_with_time():
 
 def test_without_a_known_limit_nothing_waits():
     assert Pace().wait_s(1.0) == 0.0
+
+
+def test_a_refusal_halves_the_pace_and_time_brings_it_back():
+    pace = Pace(100.0)
+    pace.wait_s(10.0)
+    pace.slow_down(10.0)
+    assert pace.wait_s(10.0) == pytest.approx(1 / 45)  # 90 a second were its own, now 45
+    assert pace.wait_s(15.0) == 0.0
+    waits = [pace.wait_s(15.0) for _ in range(91)]
+    assert waits[-1] == pytest.approx(2 / 90)  # five seconds later: the full pace again
+
+
+def test_refusals_of_frames_that_were_on_their_way_together_count_once():
+    pace = Pace(100.0)
+    for now in (10.0, 10.1, 10.2):
+        pace.slow_down(now)
+    assert pace.wait_s(10.2) == pytest.approx(1 / 45)
+
+
+def test_refusals_that_go_on_halve_it_again():
+    pace = Pace(100.0)
+    for now in (10.0, 10.25):
+        pace.slow_down(now)
+    assert pace.wait_s(10.25) == pytest.approx(1 / 22.5)
+
+
+def test_the_pace_does_not_fall_below_a_twentieth():
+    pace = Pace(100.0)
+    for n in range(20):
+        pace.slow_down(10.0 + n)
+    assert pace.wait_s(29.0) == pytest.approx(1 / 4.5)
+    assert Pace().slow_down(1.0) is None

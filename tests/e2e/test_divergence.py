@@ -66,7 +66,8 @@ async def test_connected_devices_hear_reset_before_anything_of_the_new_log(
 
     for wire in (bob, carol):
         reset = await wire.hear("reset", cid="room")
-        assert (reset["reason"], reset["pos"], reset["head"], reset["epoch"] > epoch) == ("diverged", kept, 7, True)
+        assert (reset["reason"], reset["pos"], reset["epoch"] > epoch) == ("diverged", kept, True)
+        assert reset["head"] in (6, 7)  # 6: a look at the log that was due anyway found it before the new message did
         assert [item["body"] for item in await wire.collect("room", 7, after=6)] == ["new 7"]
     assert (await service.row("bob", "room"))["epoch"] == reset["epoch"]
 

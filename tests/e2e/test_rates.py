@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from pushpull.client import connect
+from pushpull.delivery.session import RATE_LIMITED, Session
 from pushpull.model import seq_of
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
@@ -59,6 +62,32 @@ async def test_a_client_over_its_frame_rate_loses_and_reorders_nothing(serve: Se
 
     assert seqs == list(range(1, 21))
     assert await order_in(service, "room", 20) == list(range(20))
+
+
+async def test_devices_of_one_user_share_its_frame_rate(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = await serve(limits={"frames_per_s": 20})
+    closed: list[int] = []
+    close = Session.close
+    monkeypatch.setattr(Session, "close", lambda session, code, why: closed.append(code) or close(session, code, why))
+    cids = [f"room{n}" for n in range(30)]
+    for cid in cids:
+        await service.room(cid, "alice", mode="notify")
+        await service.post_many(cid, range(1))
+
+    async def catch_up(device: str) -> set[tuple[str, int]]:
+        held: set[tuple[str, int]] = set()
+        async with connect(service.url, token=token_of("alice"), device=device, unnamed="all") as chat:
+            async for message in chat.messages():
+                held.add((message.cid, message.seq))
+                if len(held) == 30:
+                    break
+        return held
+
+    async with asyncio.timeout(60):
+        everything = await asyncio.gather(*(catch_up(f"d{n}") for n in range(8)))
+
+    assert RATE_LIMITED not in closed
+    assert everything == [{(cid, 1) for cid in cids}] * 8
 
 
 async def test_pipelined_sends_behind_a_refused_one_are_refused_until_it_comes_again(serve: Serve) -> None:
