@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from pushpull.settings import Auth, Server, Settings
+from pushpull.settings import Auth, Offline, Server, Settings
 
 REDIS_SCHEMES: Final = (
     "redis",
@@ -38,8 +39,23 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             ("redis.durability",),
             "redis.durability is replicated and redis.url is empty; the embedded Redis has no replicas",
         )
-    if settings.offline.webhook_url and not settings.offline.webhook_secret:
+    yield from _bad_webhook(settings.offline)
+
+
+def _bad_webhook(offline: Offline) -> Iterator[Problem]:
+    """The secret is what every Standard Webhooks library takes: base64 of 24 to 64 bytes. Never shown."""
+    if offline.webhook_url and not offline.webhook_secret:
         yield ("offline.webhook_url",), "offline.webhook_url is set without an offline.webhook_secret to sign with"
+    if not offline.webhook_secret:
+        return
+    expectation = "expected base64 of 24 to 64 bytes, with or without whsec_ before it (openssl rand -base64 32)"
+    try:
+        size = len(base64.b64decode(offline.webhook_secret.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        yield ("offline.webhook_secret",), f"offline.webhook_secret is not base64; {expectation}"
+        return
+    if not 24 <= size <= 64:
+        yield ("offline.webhook_secret",), f"offline.webhook_secret is of {size} bytes; {expectation}"
 
 
 def _ports(server: Server) -> Iterator[Problem]:

@@ -178,7 +178,7 @@ class ConversationSettings:
     mode: str = "auto"  # auto | push | notify
     push_window_ms: int | None = None  # where it is pushed: gather messages so long, 0 or None: each by itself
     history: str = "all"  # all | joined
-    offline: str = "mentions"  # all | mentions | none
+    offline: str | None = None  # all | mentions | none; None: all where it is pushed, mentions where it is notified
     retain_messages: int | None = None
     retain_days: int | None = None
     sends_per_s: float | None = None
@@ -203,6 +203,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return seq_of(self.last_id)
 
 
+class Prefs(msgspec.Struct, frozen=True, gc=False):
+    """What a member wants to be notified of in a conversation while away."""
+
+    notify: str = "all"  # all | mentions | none
+    mute_until: int | None = None  # ms since 1970
+
+
+DEFAULT_PREFS: Final = Prefs()
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A conversation as one member sees it."""
 
@@ -216,8 +226,38 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mentions: int  # unread messages that mention the member, counted over the newest 1,000 with mentions
     start: LogId  # where this device begins
     reset: str | None = None  # diverged | trimmed: why `start` is not the position the device named
+    prefs: Prefs = DEFAULT_PREFS
     delivered_before: int | None = None  # less than `delivered` where the position that the device named moved it
 
     @property
     def cursors(self) -> Cursors:
         return Cursors(self.delivered, self.read, self.unread, self.head.count)
+
+
+class Absent(msgspec.Struct, frozen=True, gc=False):
+    """A member who is behind, and what decides whether it is notified of that."""
+
+    uid: Uid
+    unread: int
+    mentioned: bool  # in something unread
+    told: bool  # was notified before, and has not come as far as that yet
+    prefs: Prefs
+
+
+class Owed(msgspec.Struct, frozen=True, gc=False):
+    """One user of a notification."""
+
+    uid: Uid
+    unread: int
+    mentioned: bool
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one call of the webhook says; kept from the decision until it was delivered, so that it has one id."""
+
+    id: str
+    cid: Cid
+    upto: int  # the head it was made at
+    newest: int  # the newest message up to there that is not quiet; 0: not known
+    made_ms: int
+    users: tuple[Owed, ...]  # empty: all have caught up since

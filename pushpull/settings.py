@@ -142,6 +142,12 @@ class Offline(_Section, frozen=True, kw_only=True):
     withdraw_by: WithdrawBy = "read"
     batch: WebhookBatch = 500
     max_deliver: Count = 10
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+    @property
+    def silence_s(self) -> float:
+        """After so long without a word its job goes to another worker: longer than one call with its tries takes."""
+        return 3 * self.timeout_s + 10
 
 
 class Log(_Section, frozen=True, kw_only=True):

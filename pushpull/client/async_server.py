@@ -134,6 +134,10 @@ class AsyncServer(Backend):
         """A page of a user's conversations: {conversations: [row], next}."""
         return await self._run(calls.user_conversations(uid, after, limit))
 
+    async def unread(self, uid: str) -> Json:
+        """A user's badge: {total, conversations, mentions}."""
+        return await self._run(calls.unread(uid))
+
     async def sessions(self, uid: str) -> list[Json]:
         """Where the user is connected: {id, user, device, node, client, connected_at} each."""
         return await self._run(calls.sessions(uid))
@@ -153,6 +157,14 @@ class AsyncServer(Backend):
     async def nodes(self) -> list[Json]:
         """The nodes that live, with their sessions, feeds and lag."""
         return await self._run(calls.nodes())
+
+    async def offline(self, *, limit: int | None = None) -> Json:
+        """The offline notifications: {enabled, due, waiting, pending, dead, letters}, the newest `limit` letters."""
+        return await self._run(calls.offline(limit))
+
+    async def requeue_offline(self, ids: Iterable[str] | None = None) -> int:
+        """Give dead letters another chance, those with these ids or all; how many there were."""
+        return await self._run(calls.requeue_offline(ids))
 
     async def ready(self) -> Json:
         """{ready, checks}: whether the service can do its work now, and what stands in the way."""

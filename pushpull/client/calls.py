@@ -227,6 +227,10 @@ def user_conversations(uid: str, after: str | None, limit: int) -> Call[Json]:
     return Call("GET", _user(uid, "/conversations"), _same, query=_given(after=after, limit=limit))
 
 
+def unread(uid: str) -> Call[Json]:
+    return Call("GET", _user(uid, "/unread"), _same)
+
+
 def sessions(uid: str) -> Call[list[Json]]:
     return Call("GET", _user(uid, "/sessions"), lambda answer: list(answer["sessions"]))
 
@@ -245,6 +249,15 @@ def policy() -> Call[Json]:
 
 def nodes() -> Call[list[Json]]:
     return Call("GET", "/v1/nodes", lambda answer: list(answer["nodes"]))
+
+
+def offline(limit: int | None) -> Call[Json]:
+    return Call("GET", "/v1/offline", _same, query=_given(limit=limit))
+
+
+def requeue_offline(ids: Iterable[str] | None) -> Call[int]:
+    body = _given(ids=list(ids) if ids is not None else None)
+    return Call("POST", "/v1/offline/requeue", lambda answer: int(answer["requeued"]), body=_encoded(body))
 
 
 def ready() -> Call[Json]:

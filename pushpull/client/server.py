@@ -132,6 +132,10 @@ class Server(Backend):
         """A page of a user's conversations: {conversations: [row], next}."""
         return self._run(calls.user_conversations(uid, after, limit))
 
+    def unread(self, uid: str) -> Json:
+        """A user's badge: {total, conversations, mentions}."""
+        return self._run(calls.unread(uid))
+
     def sessions(self, uid: str) -> list[Json]:
         """Where the user is connected: {id, user, device, node, client, connected_at} each."""
         return self._run(calls.sessions(uid))
@@ -151,6 +155,14 @@ class Server(Backend):
     def nodes(self) -> list[Json]:
         """The nodes that live, with their sessions, feeds and lag."""
         return self._run(calls.nodes())
+
+    def offline(self, *, limit: int | None = None) -> Json:
+        """The offline notifications: {enabled, due, waiting, pending, dead, letters}, the newest `limit` letters."""
+        return self._run(calls.offline(limit))
+
+    def requeue_offline(self, ids: Iterable[str] | None = None) -> int:
+        """Give dead letters another chance, those with these ids or all; how many there were."""
+        return self._run(calls.requeue_offline(ids))
 
     def ready(self) -> Json:
         """{ready, checks}: whether the service can do its work now, and what stands in the way."""

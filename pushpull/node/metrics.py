@@ -83,6 +83,15 @@ class Metrics:
         self.cursor_flushes = self._counter("cursor_flushes", "Cursor moves written")
         self.lost_bells = self._counter("lost_bells", "Times the audit found a feed behind its log")
         self.refused_connects = self._counter("refused_connects", "Upgrades refused: too many at a time")
+        self.offline_marks = self._counter("offline_marks", "Times a conversation with news was made due")
+        self.offline_users = self._counter("offline_users", "Users the webhook was told of")
+        self.offline_calls = Counter(
+            "pushpull_offline_calls", "Notifications handed to the webhook", ["outcome"], registry=self.registry
+        )
+        self.offline_jobs = Counter(
+            "pushpull_offline_jobs", "Offline jobs that ended here", ["outcome"], registry=self.registry
+        )
+        self.offline_stopped = self._gauge("offline_stopped", "1: the webhook's receiver said that it is gone (410)")
         self.sessions = self._gauge("sessions", "Open sessions")
         self.feeds = self._gauge("feeds", "Conversations this node listens to")
         self.windows = self._gauge("windows", "Windows with something not acknowledged")

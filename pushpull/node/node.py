@@ -24,6 +24,7 @@ from pushpull.node.abroad import Abroad
 from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender, Outcome
 from pushpull.node.audit import Audit
+from pushpull.node.away import Away
 from pushpull.node.background import Background
 from pushpull.node.cursor_news import OWN_S, CursorNews
 from pushpull.node.cursor_writer import CursorWriter
@@ -42,6 +43,7 @@ from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
+from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
 from pushpull.store.values import CursorMove
@@ -69,7 +71,8 @@ class Readiness:
 
 
 class Node:
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, webhook: Webhook | None = None) -> None:
+        """`webhook`: who is told of users that are away; None: nobody."""
         self.id = f"n-{uuid.uuid4().hex[:12]}"
         self.settings = settings
         self.store = store
@@ -86,6 +89,7 @@ class Node:
         peers = Peers(settings.limits.connections)
         self._abroad = Abroad(self.id, store.presence, store.nodes, peers, self._background)
         self._cursor_news = CursorNews(peers, self._abroad)
+        self._away = Away(store, webhook, self.metrics, settings, worker=self.id, mode_of=self.mode_of)
         feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale, lane=store.lane)
         self.parts = Parts(
             node_id=self.id,
@@ -99,7 +103,7 @@ class Node:
             reader=reader,
             hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
             appender=Appender(
-                store.log,
+                self._away.log,
                 self.metrics,
                 waiting_max=settings.limits.waiting_sends,
                 moved=self._cursor_news.moved,
@@ -143,6 +147,7 @@ class Node:
         repeat(self._audit.round, every_s=audit_s, jitter=AUDIT_JITTER, name="audit")
         repeat(self._live.announcements.check, every_s=audit_s, jitter=AUDIT_JITTER, name="announcements audit")
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
+        self._away.start(self._background)
 
     async def drain(self) -> None:
         """Go away politely: let the devices go, then write what waits."""
@@ -162,10 +167,12 @@ class Node:
                 break
             await asyncio.sleep(FLUSH_PAUSE_S)
         await self._pending.flush()
+        await self._away.finish()
 
     async def stop(self) -> None:
         """End every task and leave the registry. The store is the caller's to close."""
         await self._background.stop()
+        await self._away.stop()
         await self._doorbell.stop()
         try:
             async with asyncio.timeout(LEAVE_S):

@@ -28,8 +28,11 @@ def _text(row: Row, mode: Mode, start: LogId) -> str:
     # Names, ids, epochs and roles are of characters that stand for themselves in JSON; `data` is anything.
     head = row.head
     data = "" if head.settings.data is None else f',"data":{orjson.dumps(head.settings.data).decode()}'
+    prefs = row.prefs
+    mute = "" if prefs.mute_until is None else f',"mute_until":{prefs.mute_until}'
     return (
         f'{{"cid":"{row.cid}","epoch":"{head.epoch}","head":{head.seq},"floor":{head.floor},"start":"{start}",'
         f'"delivered":{row.delivered},"read":{row.read},"joined":{row.joined},"unread":{row.unread},'
-        f'"count":{head.count},"mentions":{row.mentions},"mode":"{mode}","notify":"all","role":"{row.role}"{data}}}'
+        f'"count":{head.count},"mentions":{row.mentions},"mode":"{mode}","notify":"{prefs.notify}",'
+        f'"role":"{row.role}"{mute}{data}}}'
     )

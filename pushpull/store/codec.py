@@ -24,6 +24,7 @@ from pushpull.model import (
     Entry,
     Head,
     LogId,
+    Prefs,
     Uid,
     seq_of,
     ts_of,
@@ -162,6 +163,12 @@ def setting_fields(changes: Mapping[str, Any]) -> tuple[dict[str, bytes], list[s
 def cursors(raw: Sequence[int], count: int) -> Cursors:
     """Decode `[delivered, read, unread]`."""
     return Cursors(raw[0], raw[1], raw[2], count)
+
+
+def prefs(raw: bytes) -> Prefs:
+    """Decode `<notify> <mute until, ms; 0: not muted>`."""
+    notify, _, mute_until = raw.decode().partition(" ")
+    return Prefs(notify, int(mute_until) or None)
 
 
 def is_error(reply: Any) -> bool:

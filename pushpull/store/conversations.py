@@ -86,8 +86,8 @@ class Conversations:
         around = [at_ms // self._window_ms for at_ms in (int(time.time() * 1000), last_ms)]
         buckets = sorted({bucket + away for bucket in around for away in BUCKETS_DELETED})
         plain = (keys.log, keys.members, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions)
-        names = [keys.meta(cid), keys.bell(cid), *(name(cid) for name in plain)]
-        names += [keys.redacted(cid), keys.edits(cid), keys.pending(cid)]
+        rest = (keys.redacted, keys.edits, keys.pending, keys.prefs, keys.told, keys.claim)
+        names = [keys.meta(cid), keys.bell(cid), *(name(cid) for name in (*plain, *rest))]
         return names + [keys.cmids(cid, bucket) for bucket in buckets]
 
     async def rows(

@@ -1,7 +1,7 @@
 """Every key and channel the service uses in Redis, built here and nowhere else.
 
-All keys of a conversation carry the hash tag `{c:<cid>}`, all of a user `{u:<uid>}`, so that a script which names
-keys of one of them runs on one slot. Neither cids nor uids can hold a brace.
+All keys of a conversation carry the hash tag `{c:<cid>}`, all of a user `{u:<uid>}`, all of a shard of offline jobs
+`{jobs:<n>}`, so that a script which names keys of one of them runs on one slot. Neither cids nor uids can hold a brace.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pushpull.model import Cid, Uid
 _TAG_BREAKERS = frozenset("{}*?[]\\ \r\n")
 
 _APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "mentions", "redacted", "edits")
-_OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending")
+_OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending", "prefs")
 
 
 def tag_of(cid: Cid) -> str:
@@ -82,6 +82,19 @@ class Keys:
 
     def pending(self, cid: Cid) -> str:
         return self._conversation(cid, "pending")
+
+    def prefs(self, cid: Cid) -> str:
+        return self._conversation(cid, "prefs")
+
+    def told(self, cid: Cid) -> str:
+        return self._conversation(cid, "told")
+
+    def claim(self, cid: Cid) -> str:
+        return self._conversation(cid, "claim")
+
+    def jobs(self, shard: int, part: str) -> str:
+        """What the offline notifications of one shard are kept in: `due`, `jobs`, `queued`, `tries` or `dead`."""
+        return f"{self.prefix}{{jobs:{shard}}}:{part}"
 
     def cmids(self, cid: Cid, bucket: int) -> str:
         """The idempotency bucket of entries whose ms lies in [bucket × window, (bucket + 1) × window)."""

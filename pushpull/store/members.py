@@ -102,13 +102,13 @@ class Members:
             await announce(self._wire, self._keys, [Announcement(kind=kind, cid=cid, users=tuple(users))])
 
     async def remove(self, cid: Cid, uids: Sequence[Uid]) -> MemberCounts:
-        """Remove members with their cursors, roles and pending rows; unknown ones are passed over.
+        """Remove members with their cursors, roles, pending rows and preferences; unknown ones are passed over.
 
         Raises NoSuchConversation.
         """
         keys, wanted = self._keys, list(dict.fromkeys(uids))
         names = [keys.meta(cid), keys.members(cid), keys.roles(cid), keys.delivered(cid), keys.read(cid)]
-        names += [keys.pending(cid), keys.bell(cid)]
+        names += [keys.pending(cid), keys.bell(cid), keys.told(cid), keys.prefs(cid)]
         removed: list[Uid] = []
         total = 0 if wanted else await self._count(cid)
         for chunk in slices(wanted, CHUNK):

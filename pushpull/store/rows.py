@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pushpull.errors import PushpullError
-from pushpull.model import Cid, LogId, Role, Row
+from pushpull.model import DEFAULT_PREFS, Cid, LogId, Role, Row
 from pushpull.store import codec
 from pushpull.store.keys import Keys
 from pushpull.store.scripts import ROWS, Arg, Call, Wire
@@ -75,7 +75,7 @@ def _hand_out(found: list[Found | PushpullError], cid: Cid, places: Sequence[tup
         mine = found[n]
         if row is None or isinstance(mine, PushpullError):
             continue
-        role, joined, delivered, read, unread, mentions, start, reset, before = row
+        role, joined, delivered, read, unread, mentions, start, reset, before, prefs = row
         mine[i] = Row(
             cid=cid,
             head=head,
@@ -88,4 +88,5 @@ def _hand_out(found: list[Found | PushpullError], cid: Cid, places: Sequence[tup
             mentions=mentions,
             start=LogId(start.decode()),
             reset=reset.decode() or None,
+            prefs=DEFAULT_PREFS if prefs is None else codec.prefs(prefs),
         )

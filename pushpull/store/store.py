@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from pushpull.model import Cid
 from pushpull.settings import Settings
+from pushpull.store.absences import Absences
 from pushpull.store.bells import Bells
 from pushpull.store.checks import barrier_of, check_schema, check_servers
 from pushpull.store.connection import connect, servers_of
@@ -16,6 +17,7 @@ from pushpull.store.conversations import Conversations
 from pushpull.store.cursors import CursorTable
 from pushpull.store.exchange import Barrier
 from pushpull.store.health import check_health
+from pushpull.store.jobs import Jobs
 from pushpull.store.keys import Keys, tag_of
 from pushpull.store.log import Log
 from pushpull.store.members import Members
@@ -60,6 +62,8 @@ class Store:
         )
         self.conversations = Conversations(wire, keys, self.members, window_ms=window_ms)
         self.pending = Pending(wire, keys, self.cursors)
+        self.absences = Absences(wire, keys, by=settings.offline.withdraw_by)
+        self.jobs = Jobs(wire, keys, idle_s=settings.offline.silence_s)
         self.nodes = Nodes(wire, keys)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 

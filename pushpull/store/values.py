@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from pushpull.model import ZERO_ID, Cid, Cursors, Entry, Head, LogId, Role, SessionId, Uid
+from pushpull.model import ZERO_ID, Absent, Cid, Cursors, Entry, Head, LogId, Role, SessionId, Uid
 
 Unnamed = Literal["delivered", "all", "head"]
 """Where a device begins in a conversation that it names no position in."""
@@ -231,3 +231,52 @@ class ProbeEcho:
 
 Ring = Bell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
 """Whatever `Bells.next` may hand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A conversation with news whose time has come, in a worker's hands."""
+
+    id: str
+    cid: Cid
+    tries: int  # that failed before
+    taken: int  # times this job was given to a worker; more than once: workers let it lie
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """Conversations with news: not due yet (or due again later), without a worker, with one, given up."""
+
+    due: int
+    waiting: int
+    pending: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A job that was given up, why, after how many tries, and when (ms since 1970)."""
+
+    id: str
+    cid: Cid
+    why: str
+    tries: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Some of the members who are behind `upto`, furthest behind first."""
+
+    head: Head
+    now_ms: int  # by Redis' clock
+    upto: int
+    newest: int  # the newest message up to there that is not quiet; 0: not known
+    claimed: bool  # a notification is under way
+    absent: list[Absent]
+    last_at: int
+    last_uid: Uid  # "": these were the last
+
+    @property
+    def more(self) -> bool:
+        return self.last_uid != ""

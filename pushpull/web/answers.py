@@ -20,7 +20,7 @@ class SettingsAnswer(msgspec.Struct, kw_only=True):
     mode: str
     push_window_ms: int | None
     history: str
-    offline: str
+    offline: str | None
     retain_messages: int | None
     retain_days: int | None
     sends_per_s: float | None
@@ -181,6 +181,39 @@ class ConversationsAnswer(msgspec.Struct, kw_only=True):
 
     conversations: list[RowAnswer]
     next: str | None
+
+
+class UnreadAnswer(msgspec.Struct, kw_only=True):
+    """Unread messages, the conversations they are in, and how many of them mention the user."""
+
+    total: int
+    conversations: int
+    mentions: int
+
+
+class DeadLetterAnswer(msgspec.Struct, kw_only=True):
+    """A notification that was given up; `at` is ms since 1970."""
+
+    id: str
+    cid: str
+    why: str
+    tries: int
+    at: int
+
+
+class OfflineAnswer(msgspec.Struct, kw_only=True):
+    """Conversations with news that are due later, wait for a worker, have one, and were given up."""
+
+    enabled: bool
+    due: int
+    waiting: int
+    pending: int
+    dead: int
+    letters: list[DeadLetterAnswer]
+
+
+class RequeuedAnswer(msgspec.Struct, kw_only=True):
+    requeued: int
 
 
 class SessionAnswer(msgspec.Struct, kw_only=True):

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from pushpull.delivery.drafts import DEPTH_MAX, DraftFields, nests_deeper
 from pushpull.errors import BadRequest, Invalid, TooLarge, lowered
 from pushpull.model import Role, Uid, check_uid
+from pushpull.web.parameters import within
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ CHOICES: Final = {
     "history": ("all", "joined"),
     "offline": ("all", "mentions", "none"),
 }
+NOTIFY_CHOICES: Final = ("all", "mentions", "none")
 
 
 class MemberBody(msgspec.Struct, kw_only=True):
@@ -92,6 +94,19 @@ class CursorsBody(msgspec.Struct, kw_only=True):
     read: int | None = None
 
 
+class PrefsBody(msgspec.Struct, kw_only=True):
+    """What a member wants to be notified of: one left out stays. `mute_until` is ms since 1970, null: not muted."""
+
+    notify: str | UnsetType = UNSET
+    mute_until: int | UnsetType | None = UNSET
+
+
+class RequeueBody(msgspec.Struct, kw_only=True):
+    """Ids of dead letters; without them all are meant."""
+
+    ids: list[str] | UnsetType = UNSET
+
+
 class RevokedBody(msgspec.Struct, kw_only=True):
     """Seconds since 1970: tokens issued before are refused."""
 
@@ -145,6 +160,16 @@ def checked_uids(listed: Iterable[str]) -> list[Uid]:
     uids = list(dict.fromkeys(check_uid(uid) for uid in listed))
     _check_members_count(len(uids), "remove")
     return uids
+
+
+def checked_prefs(body: PrefsBody) -> tuple[str | None, int | None]:
+    """notify and mute_until, None where they stay; 0: not muted. Raises Invalid."""
+    notify = None if body.notify is UNSET else body.notify
+    if notify is not None and notify not in NOTIFY_CHOICES:
+        raise Invalid(f"notify {notify!a:.40} is not one of {', '.join(NOTIFY_CHOICES)}")
+    if body.mute_until is UNSET:
+        return notify, None
+    return notify, within("mute_until", body.mute_until) or 0
 
 
 def checked_settings(body: SettingsBody | UnsetType) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from pushpull.web.auth import Authenticator
 from pushpull.web.deflate import Framers
 from pushpull.web.direct import DirectProtocol
 from pushpull.web.gate import Gate
+from pushpull.web.webhook import webhook_of
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ async def serve(
     """
     _spare_the_collector()
     store = await _open_store(settings, redis_url)
-    node = Node(settings, store)
+    webhook = webhook_of(settings.offline)
+    node = Node(settings, store, webhook)
     authenticator = Authenticator(settings.auth)
     try:
         await node.start()
@@ -75,6 +77,8 @@ async def serve(
     finally:
         await node.stop()
         await authenticator.aclose()
+        if webhook is not None:
+            await webhook.aclose()
         await store.aclose()
 
 

@@ -83,6 +83,8 @@ SENT = {"cid": "c", "cmid": "m1", "id": "1-1", "dup": False}
         (lambda s: s.pending("c", user="bob", limit=5), "GET /v1/conversations/c/pending?user=bob&limit=5"),
         (lambda s: s.receipts("c", 7), "GET /v1/conversations/c/receipts/7"),
         (lambda s: s.user_conversations("bob"), "GET /v1/users/bob/conversations?limit=100"),
+        (lambda s: s.unread("bob"), "GET /v1/users/bob/unread"),
+        (lambda s: s.offline(limit=5), "GET /v1/offline?limit=5"),
         (lambda s: s.kick("bob"), "DELETE /v1/users/bob/sessions"),
         (lambda s: s.kick("bob", "s1"), "DELETE /v1/users/bob/sessions/s1"),
         (lambda s: s.revoke_before("bob", 5), "PUT /v1/users/bob/revoked_before"),

@@ -141,6 +141,30 @@ def test_pending_without_any_says_so(run: Run, api: Api):
     assert run("pending", "c").output == "nothing is pending\n"
 
 
+LETTER = {"id": "0.5-1", "cid": "c", "why": "the receiver answered 500", "tries": 10, "at": 0}
+STATE = {"enabled": True, "due": 1, "waiting": 2, "pending": 3, "dead": 4, "letters": [LETTER]}
+
+
+def test_offline_shows_what_is_due_and_what_was_given_up(run: Run, api: Api):
+    api.on("GET /v1/offline", ok(STATE), ok({**STATE, "enabled": False, "letters": []}), ok(STATE))
+    lines = run("offline", "--limit", "5").output.splitlines()
+    assert lines[0] == "1 due later, 2 waiting, 3 being worked on, 4 given up"
+    assert lines[2].split()[:3] == ["0.5-1", "c", "10"]
+    assert lines[2].endswith("the receiver answered 500")
+    assert api.requests[0].url.params["limit"] == "5"
+    assert run("offline").output.startswith("nobody is notified: offline.webhook_url is not set\n")
+    assert orjson.loads(run("offline", "--json").output) == STATE
+
+
+def test_offline_requeues_dead_letters_all_or_those_that_are_named(run: Run, api: Api):
+    api.on("POST /v1/offline/requeue", ok({"requeued": 4}), ok({"requeued": 1}), ok({"requeued": 0}))
+    assert run("offline", "--requeue").output == "4 requeued\n"
+    assert run("offline", "--requeue", "0.5-1").output == "1 requeued\n"
+    assert orjson.loads(run("offline", "--requeue", "--json").output) == {"requeued": 0}
+    assert [orjson.loads(request.content) for request in api.requests] == [{}, {"ids": ["0.5-1"]}, {}]
+    assert run("offline", "0.5-1").exit_code == 2
+
+
 def test_nodes_are_shown_with_whatever_they_tell(run: Run, api: Api):
     api.on("GET /v1/nodes", ok({"nodes": [{"node": "n1", "sessions": 4}]}))
     assert run("nodes").output == "node  sessions\nn1    4\n"

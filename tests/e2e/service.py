@@ -20,12 +20,13 @@ import jwt
 
 from pushpull.model import Cid
 from pushpull.node.node import Node
-from pushpull.settings import Auth, Delivery, Idempotency, Limits, Retention, Settings
+from pushpull.settings import Auth, Delivery, Idempotency, Limits, Offline, Retention, Settings
 from pushpull.settings import Server as ServerSettings
 from pushpull.store.store import Store
 from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
 from pushpull.web.server import Server, http_config
+from pushpull.web.webhook import webhook_of
 from tests.e2e.wire import Frame, Wire
 from tests.leaks import API_KEY, SECRET, WORDS, watch
 from tests.servers import free_port
@@ -140,6 +141,7 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
         limits=Limits(**UNBOUND | sections.get("limits", {})),
         retention=Retention(**sections.get("retention", {})),
         idempotency=Idempotency(**sections.get("idempotency", {})),
+        offline=Offline(**sections.get("offline", {})),
     )
 
 
@@ -147,7 +149,8 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
 async def serving(settings: Settings, redis_url: str) -> AsyncIterator[LocalService]:
     """A service in this loop, on a port of its own, by the same parts as `pushpull serve`."""
     store = await Store.open(settings, url=redis_url)
-    node = Node(settings, store)
+    webhook = webhook_of(settings.offline)
+    node = Node(settings, store, webhook)
     authenticator = Authenticator(settings.auth)
     await node.start()
     config = http_config(settings, create_app(node, authenticator))
@@ -162,6 +165,8 @@ async def serving(settings: Settings, redis_url: str) -> AsyncIterator[LocalServ
         await service.close()
         await _stop(server)
         await node.stop()
+        if webhook is not None:
+            await webhook.aclose()
         await authenticator.aclose()
         await store.aclose()
 

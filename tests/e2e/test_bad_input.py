@@ -227,8 +227,15 @@ WRONG_CALLS: list[tuple[str, str, Any, int, str, str]] = [
     ("GET", "/v1/users/alice/conversations", None, 403, "not_allowed", "alice"),
     ("GET", "/v1/teleport", None, 404, "not_found", "teleport"),
     ("PATCH", MESSAGES, None, 405, "method_not_allowed", "PATCH"),
-    ("PUT", "/v1/conversations/room/me", {"notify": "none"}, 501, "unsupported", ""),
-    ("GET", "/v1/users/me/unread", None, 501, "unsupported", ""),
+    ("PUT", "/v1/conversations/room/me", {"notify": "loud"}, 422, "invalid", "'loud'"),
+    ("PUT", "/v1/conversations/room/me", {"mute_until": -1}, 422, "invalid", "-1"),
+    ("PUT", "/v1/conversations/room/me", {"mute_until": 2**60}, 422, "invalid", "mute_until"),
+    ("PUT", "/v1/conversations/room/me", {"mute_until": "now"}, 400, "bad_request", "mute_until"),
+    ("PUT", "/v1/conversations/room/me", {}, 400, "bad_request", "'notify'"),
+    ("PUT", "/v1/conversations/elsewhere/me", {"notify": "none"}, 403, "not_a_member", "elsewhere"),
+    ("PUT", "/v1/conversations/nowhere/me", {"notify": "none"}, 404, "no_such_conversation", "nowhere"),
+    ("GET", "/v1/users/alice/unread", None, 403, "not_allowed", "alice"),
+    ("GET", "/v1/offline", None, 403, "not_allowed", ""),
 ]
 
 

@@ -20,7 +20,6 @@ GONE = "404 no_such_message"  # the moderator, who is asked before, was allowed 
 MEMBERS = (NM, NM, "200", "200", "200", "200")
 SERVERS = (NA, NA, NA, NA, NA, "200")
 ALL = ("200",) * 6
-NOBODY = ("501 unsupported",) * 6
 
 CONVERSATION = "/v1/conversations/{cid}"
 MESSAGES = CONVERSATION + "/messages"
@@ -48,12 +47,15 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     ("POST /v1/messages", "", [{"cid": "room", **NOTE}], SERVERS),
     (f"PUT {CURSORS}", "", {"read": 2}, SERVERS),
     (f"PUT {CURSORS}", "uid=me", {"read": 1}, (NM, NM, "200", "200", "200", NM)),
-    (f"PUT {CONVERSATION}/me", "", {"notify": "none"}, NOBODY),
+    (f"PUT {CONVERSATION}/me", "", {"notify": "none"}, (NM, NM, "200", "200", "200", NM)),
     (f"GET {CONVERSATION}/receipts/{{seq}}", "", None, MEMBERS),
     (f"GET {CONVERSATION}/pending", "?limit=9", None, SERVERS),
     (f"GET {USER}/conversations", "", None, SERVERS),
     (f"GET {USER}/conversations", "uid=me", None, ALL),
-    (f"GET {USER}/unread", "", None, (NA, NA, NA, NA, NA, "501 unsupported")),
+    (f"GET {USER}/unread", "", None, SERVERS),
+    (f"GET {USER}/unread", "uid=me", None, ALL),
+    ("GET /v1/offline", "", None, SERVERS),
+    ("POST /v1/offline/requeue", "", {}, SERVERS),
     (f"GET {USER}/sessions", "", None, SERVERS),
     (f"DELETE {USER}/sessions", "", None, (NA, NA, NA, NA, NA, "204")),
     (f"DELETE {USER}/sessions/{{session}}", "", None, (NA, NA, NA, NA, NA, "204")),

@@ -100,7 +100,3 @@ async def test_pending_refuses_what_it_cannot_ask(server: httpx2.AsyncClient, ta
 
 async def test_pending_is_for_servers(alice: httpx2.AsyncClient, talk: str) -> None:
     assert_problem(await alice.get(f"{talk}/pending"), 403, "not_allowed")
-
-
-async def test_own_notification_settings_are_not_supported_yet(alice: httpx2.AsyncClient, talk: str) -> None:
-    assert_problem(await alice.put(f"{talk}/me", json={"notify": "none"}), 501, "unsupported")

@@ -37,6 +37,8 @@ PUT /v1/users/{uid}/revoked_before
 GET /v1/policy
 PUT /v1/policy
 GET /v1/nodes
+GET /v1/offline
+POST /v1/offline/requeue
 GET /healthz
 GET /readyz
 GET /metrics

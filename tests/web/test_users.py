@@ -39,10 +39,6 @@ async def test_a_page_of_conversations_that_cannot_be_is_refused(alice: httpx2.A
     assert_problem(await alice.get(f"/v1/users/me/conversations?{query}"), 422, "invalid")
 
 
-async def test_unread_in_all_is_not_supported_yet(alice: httpx2.AsyncClient) -> None:
-    assert_problem(await alice.get("/v1/users/me/unread"), 501, "unsupported")
-
-
 async def test_a_server_sees_and_ends_sessions(server: httpx2.AsyncClient, node: FakeNode) -> None:
     listed = (await server.get("/v1/users/alice/sessions")).json()
     assert listed["sessions"][0]["id"] == "s1"

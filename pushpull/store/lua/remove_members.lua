@@ -1,8 +1,9 @@
 -- Remove members from a conversation, with all that is kept for them in it. (Uses bell.)
--- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 pending  7 the bell's channel
+-- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 pending  7 the bell's channel  8 told
+--        9 prefs
 -- ARGV   the uids (at most 2,000)
 -- Returns {members now, {uid of each who was removed}}, or {"err", "no_such_conversation"}
-local META, MEMBERS, ROLES, DELIVERED, READ, PENDING, BELL = unpack(KEYS)
+local META, MEMBERS, ROLES, DELIVERED, READ, PENDING, BELL, TOLD, PREFS = unpack(KEYS)
 
 local meta = redis.call('HMGET', META, 'last', 'epoch', 'floor', 'count')
 if not meta[1] then return {'err', 'no_such_conversation'} end
@@ -19,6 +20,8 @@ if #removed > 0 then
   redis.call('HDEL', ROLES, unpack(removed))
   redis.call('ZREM', DELIVERED, unpack(removed))
   redis.call('ZREM', READ, unpack(removed))
+  redis.call('ZREM', TOLD, unpack(removed))
+  redis.call('HDEL', PREFS, unpack(removed))
   for _, field in ipairs(redis.call('HKEYS', PENDING)) do
     if is_removed[string.match(field, '^%S+')] then redis.call('HDEL', PENDING, field) end
   end

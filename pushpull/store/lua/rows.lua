@@ -5,12 +5,13 @@
 -- What many need is asked once, so that a member costs next to nothing beside the first.
 --
 -- KEYS   1 meta  2 members  3 log  4 redacted  5 roles  6 delivered  7 read  8 quiet  9 mentions  10 pending
+--        11 prefs
 -- ARGV   for each device 5 values: uid  device ("": none)  position (log id, "": it names none)
 --        where a device that names none begins: delivered | all | head  largest backlog (-1: any)
 -- Returns {meta's fields, members, for each device {role, joined, delivered, read, unread, mentions, start id,
---         reset ("": none), delivered before} or nil: not a member}, or nil: no such conversation
+--         reset ("": none), delivered before, prefs (nil: none)} or nil: not a member}, or nil: no such conversation
 local META, MEMBERS, LOG, REDACTED, ROLES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local DELIVERED, READ, QUIET, MENTIONS, PENDING = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local DELIVERED, READ, QUIET, MENTIONS, PENDING, PREFS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local STRIDE = 5
 
 -- More mentions than this are not counted one by one.
@@ -28,6 +29,7 @@ local joined_of = redis.call('ZMSCORE', MEMBERS, unpack(uids))
 local delivered_of = redis.call('ZMSCORE', DELIVERED, unpack(uids))
 local read_of = redis.call('ZMSCORE', READ, unpack(uids))
 local role_of = redis.call('HMGET', ROLES, unpack(uids))
+local prefs_of = redis.call('EXISTS', PREFS) == 1 and redis.call('HMGET', PREFS, unpack(uids)) or {}
 local any_quiet = redis.call('EXISTS', QUIET) == 1
 local any_mentions = redis.call('EXISTS', MENTIONS) == 1
 
@@ -87,7 +89,7 @@ local function unnamed_start(from, base, delivered)
 end
 
 local moves, moved_to = {}, {}
-local function row(at, uid, role, joined, delivered, read)
+local function row(at, uid, role, joined, delivered, read, prefs)
   local position, from, most = ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local start, start_id, reset
   local before = delivered
@@ -106,7 +108,7 @@ local function row(at, uid, role, joined, delivered, read)
     start, start_id = meta.seq, meta.last
   end
   local unread, mentions = unread_above(math.max(read, meta.floor - 1, joined), uid)
-  return {role, joined, delivered, read, unread, mentions, start_id or id_at(start), reset, before}
+  return {role, joined, delivered, read, unread, mentions, start_id or id_at(start), reset, before, prefs or false}
 end
 
 local rows = {}
@@ -114,7 +116,8 @@ for i, uid in ipairs(uids) do
   local joined = tonumber(joined_of[i] or '')
   local delivered = moved_to[uid] or tonumber(delivered_of[i] or joined)
   rows[i] = joined
-    and row((i - 1) * STRIDE + 1, uid, role_of[i] or 'member', joined, delivered, tonumber(read_of[i] or joined))
+    and row((i - 1) * STRIDE + 1, uid, role_of[i] or 'member', joined, delivered, tonumber(read_of[i] or joined),
+      prefs_of[i])
     or false
 end
 if #noted > 0 and redis.call('EXISTS', PENDING) == 1 then redis.call('HDEL', PENDING, unpack(noted)) end

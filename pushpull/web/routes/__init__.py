@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from pushpull.web.endpoint import Endpoint
-from pushpull.web.routes import conversations, cursors, members, messages, operations, users
+from pushpull.web.routes import conversations, cursors, members, messages, notifications, operations, users
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *conversations.ENDPOINTS,
     *members.ENDPOINTS,
     *messages.ENDPOINTS,
     *cursors.ENDPOINTS,
+    *notifications.ENDPOINTS,
     *users.ENDPOINTS,
     *operations.ENDPOINTS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from pushpull.errors import BadRequest, Unsupported
+from pushpull.errors import BadRequest
 from pushpull.model import check_uid
 from pushpull.web.answers import CursorsAnswer, PendingAnswer, ReceiptsAnswer
 from pushpull.web.bodies import SMALL_BYTES, CursorsBody, decode, read_body
@@ -33,10 +33,6 @@ async def move_cursors(call: Call) -> Response:
             cid=cid, user=user, delivered=moved.delivered, read=moved.read, unread=moved.unread, count=moved.count
         )
     )
-
-
-async def set_own(call: Call) -> Response:
-    raise Unsupported("notification settings of one's own are not supported in this release")
 
 
 async def receipts(call: Call) -> Response:
@@ -72,14 +68,6 @@ ENDPOINTS = (
         run=move_cursors,
         body=CursorsBody,
         answers={200: CursorsAnswer},
-    ),
-    Endpoint(
-        method="PUT",
-        path=PATH + "/me",
-        who=Who.USER,
-        about="One's own notification settings in a conversation. Not supported in this release.",
-        run=set_own,
-        answers={},
     ),
     Endpoint(
         method="GET",

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from pushpull.errors import Invalid, Unsupported
+from pushpull.errors import Invalid
 from pushpull.model import SessionId, check_cid
 from pushpull.store.values import RowRequest
 from pushpull.web.answers import ConversationsAnswer, RevokedAnswer, SessionAnswer, SessionsAnswer
@@ -37,11 +37,6 @@ async def list_conversations(call: Call) -> Response:
         await conversations.forget_hint(user, stale)
     shown = [call.node.row_json(row) for row in rows if row is not None]
     return reply({"conversations": shown, "next": following})
-
-
-async def unread(call: Call) -> Response:
-    _ = call.user  # another's are refused before they are unsupported
-    raise Unsupported("the sum of a user's unread messages is not supported in this release")
 
 
 async def list_sessions(call: Call) -> Response:
@@ -87,14 +82,6 @@ ENDPOINTS = (
         run=list_conversations,
         query=(AFTER, LIMIT),
         answers={200: ConversationsAnswer},
-    ),
-    Endpoint(
-        method="GET",
-        path=PATH + "/unread",
-        who=Who.USER,
-        about="A user's unread messages in all. Not supported in this release.",
-        run=unread,
-        answers={},
     ),
     Endpoint(
         method="GET",

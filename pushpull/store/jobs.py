@@ -1,0 +1,177 @@
+"""Which conversations have news that somebody may have to be told of: due, being worked on, given up.
+
+A conversation is due once, whatever the number of messages. When its time has come it becomes a job in a stream that
+the workers of all nodes share as a consumer group: whoever takes a job has it until it says that it is done, must be
+tried again, or is given up; one that is silent for too long loses it to another.
+
+Shards spread the conversations over the slots of a cluster. Bounded: one entry for each conversation with news, at most
+MOST_QUEUED jobs (what else is due waits), MOST_DEAD dead letters (the oldest go), a shard each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from zlib import crc32
+
+from pushpull.errors import PushpullError
+from pushpull.model import Cid
+from pushpull.store.keys import Keys
+from pushpull.store.scripts import Arg, Call, Reply, Script, Wire
+from pushpull.store.values import DeadLetter, Job, JobCounts
+
+SHARDS: Final = 4
+"""The same on all nodes, and for good: a conversation is found in its shard."""
+
+GROUP: Final = "offline"
+MOST_QUEUED: Final = 10_000
+MOST_DEAD: Final = 10_000
+LONG_GONE_MS: Final = 3_600_000
+"""A worker without a job and a word for so long is no node any more."""
+
+_MARK: Final = Script.load("mark_due", "basics")
+_TAKE: Final = Script.load("take_jobs", "basics")
+_KEEP: Final = Script.load("keep_job")
+_FINISH: Final = Script.load("finish_jobs")
+_RETRY: Final = Script.load("retry_job", "basics")
+_BURY: Final = Script.load("bury_job", "basics")
+_REQUEUE: Final = Script.load("requeue_dead", "basics")
+_FORGET: Final = Script.load("forget_workers")
+
+
+def shard_of(cid: Cid) -> int:
+    return crc32(cid.encode()) % SHARDS
+
+
+class Jobs:
+    """What is due and who works on it. Raises StoreUnavailable."""
+
+    def __init__(self, wire: Wire, keys: Keys, *, idle_s: float) -> None:
+        """`idle_s`: after so long without a word from its worker a job goes to another."""
+        self._wire = wire
+        self._keys = keys
+        self._idle_ms = int(idle_s * 1000)
+
+    def _names(self, shard: int, *parts: str) -> list[str]:
+        return [self._keys.jobs(shard, part) for part in parts]
+
+    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float]:
+        """Make each of `cids` due `delay_s` from now, unless it is already. Returns for each the seconds until it is.
+
+        Nothing brings that time forward: news before it need not be marked again.
+        """
+        groups: dict[int, list[int]] = {}
+        for i, cid in enumerate(cids):
+            groups.setdefault(shard_of(cid), []).append(i)
+        delay_ms = int(delay_s * 1000)
+        calls = [
+            Call(_MARK, self._names(shard, "due"), [delay_ms, *(cids[i] for i in places)])
+            for shard, places in groups.items()
+        ]
+        left: dict[int, float] = {}
+        replies = await self._wire.run_many(calls, again=True)
+        for places, reply in zip(groups.values(), map(_answered, replies), strict=True):
+            left.update(zip(places, (ms / 1000 for ms in reply), strict=True))
+        return [left[i] for i in range(len(cids))]
+
+    async def take(self, worker: str, *, most: int) -> list[Job]:
+        """Up to `most` jobs for `worker`: those another has let lie before new ones."""
+        each = -(-most // SHARDS)
+        calls = [
+            Call(
+                _TAKE,
+                self._names(shard, "due", "jobs", "queued", "tries"),
+                [GROUP, worker, each, self._idle_ms, MOST_QUEUED],
+            )
+            for shard in range(SHARDS)
+        ]
+        # Not again: what a lost call took is let lie, and taken later.
+        replies = await self._wire.run_many(calls)
+        return [
+            Job(id=raw[0].decode(), cid=Cid(raw[1].decode()), tries=raw[2], taken=raw[3])
+            for reply in replies
+            for raw in _answered(reply)
+        ]
+
+    async def keep(self, worker: str, job: Job) -> bool:
+        """Say that `worker` is still on it; False: another has it, or it has ended."""
+        names = self._names(shard_of(job.cid), "jobs")
+        return bool(await self._wire.run(Call(_KEEP, names, [GROUP, worker, job.id]), again=True))
+
+    async def finish(self, jobs: Sequence[Job]) -> None:
+        """They are done."""
+        groups: dict[int, list[Arg]] = {}
+        for job in jobs:
+            groups.setdefault(shard_of(job.cid), []).extend((job.id, job.cid))
+        calls = [
+            Call(_FINISH, self._names(shard, "jobs", "queued", "tries"), [GROUP, *args])
+            for shard, args in groups.items()
+        ]
+        for reply in await self._wire.run_many(calls, again=True):
+            _answered(reply)
+
+    async def retry(self, job: Job, *, delay_s: float, failed: bool) -> None:
+        """Make its conversation due again, `delay_s` from now at the earliest; `failed`: that was a try."""
+        names = self._names(shard_of(job.cid), "due", "jobs", "queued", "tries")
+        args: list[Arg] = [GROUP, job.id, job.cid, int(delay_s * 1000), int(failed)]
+        await self._wire.run(Call(_RETRY, names, args), again=True)
+
+    async def bury(self, job: Job, why: str) -> None:
+        """Give it up; a dead letter says why."""
+        names = self._names(shard_of(job.cid), "jobs", "queued", "tries", "dead")
+        await self._wire.run(Call(_BURY, names, [GROUP, job.id, job.cid, why, MOST_DEAD]), again=True)
+
+    async def counts(self) -> JobCounts:
+        """How many conversations are due later, wait for a worker, are being worked on, and are given up."""
+        commands = [
+            (command, key)
+            for shard in range(SHARDS)
+            for command, key in zip(("ZCARD", "XLEN", "XLEN"), self._names(shard, "due", "jobs", "dead"), strict=True)
+        ]
+        found = await self._wire.commands(commands, again=True)
+        due, queued, dead = sum(found[0::3]), sum(found[1::3]), sum(found[2::3])
+        # A shard in which nothing was ever due has no group yet.
+        asked = [("XPENDING", self._keys.jobs(shard, "jobs"), GROUP) for shard in range(SHARDS) if found[3 * shard + 1]]
+        pending = sum(reply[0] for reply in await self._wire.commands(asked, again=True))
+        return JobCounts(due=due, waiting=max(0, queued - pending), pending=pending, dead=dead)
+
+    async def dead(self, *, limit: int) -> list[DeadLetter]:
+        """Dead letters, the newest first."""
+        commands: list[tuple[Arg, ...]] = [
+            ("XREVRANGE", self._keys.jobs(shard, "dead"), "+", "-", "COUNT", limit) for shard in range(SHARDS)
+        ]
+        replies = await self._wire.commands(commands, again=True)
+        letters = [_dead_letter(shard, raw) for shard, reply in enumerate(replies) for raw in reply]
+        return sorted(letters, key=lambda letter: -letter.at_ms)[:limit]
+
+    async def requeue(self, ids: Sequence[str] | None = None) -> int:
+        """Give these dead letters (None: all) another chance; how many there were. Unknown ids are passed over."""
+        total = 0
+        for shard in range(SHARDS):
+            mine = None if ids is None else [each.partition(".")[2] for each in ids if each.startswith(f"{shard}.")]
+            if mine is None or mine:
+                call = Call(_REQUEUE, self._names(shard, "due", "dead"), [MOST_DEAD, *(mine or ())])
+                total += int(await self._wire.run(call))
+        return total
+
+    async def forget_workers(self) -> int:
+        """Take workers that are no more off the list."""
+        calls = [Call(_FORGET, self._names(shard, "jobs"), [GROUP, LONG_GONE_MS]) for shard in range(SHARDS)]
+        return sum(map(_answered, await self._wire.run_many(calls, again=True)))
+
+
+def _answered(reply: Reply) -> Reply:
+    if isinstance(reply, PushpullError):
+        raise reply
+    return reply
+
+
+def _dead_letter(shard: int, raw: Sequence[Any]) -> DeadLetter:
+    fields = dict(zip(raw[1][::2], raw[1][1::2], strict=True))
+    return DeadLetter(
+        id=f"{shard}.{raw[0].decode()}",
+        cid=Cid(fields[b"cid"].decode()),
+        why=fields[b"why"].decode(),
+        tries=int(fields[b"tries"]),
+        at_ms=int(fields[b"at"]),
+    )
