@@ -3,6 +3,8 @@ webhook is named."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +23,8 @@ ROUND_S: Final = 0.5
 JITTER: Final = 0.5
 MISSED_S: Final = 1.0
 FORGET_S: Final = 600.0
+FINISH_S: Final = 5.0
+"""How long a node that goes away waits for the calls under way; what is left is another's in a while."""
 
 
 class Away:
@@ -61,12 +65,15 @@ class Away:
         background.repeat(self._store.jobs.forget_workers, every_s=FORGET_S, jitter=JITTER, name="offline workers")
 
     async def finish(self) -> None:
-        """Take no more work, wait a while for what is under way, write the marks that wait."""
-        if self._offline is not None:
-            await self._offline.finish()
-            await self._marks.mark_missed()
+        """Take no more work, wait a while for what is under way, and write the marks that wait."""
+        if self._offline is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await asyncio.gather(self._offline.finish(), self._marks.mark_missed())
 
     async def stop(self) -> None:
         """End what is under way; another node finds it."""
         if self._offline is not None:
             await self._offline.stop()
+            await self._marks.stop()

@@ -14,6 +14,7 @@ from pushpull.delivery.session import DRAINING
 from pushpull.errors import PushpullError
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
+from pushpull.node.pending import PendingTable
 from pushpull.store.values import NodeRecord
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ LONE_S: Final = 1.0
 ASK_S: Final = 1.0  # Redis, who else is there
 TOGETHER_S: Final = 0.3  # between the first and the last of several nodes that are told to go at once
 GOODBYE_S: Final = 1.0  # for the answers to our close frames
+LAST_WRITES_S: Final = 5.0  # where Redis is away: a cursor that is not written costs a redelivery, nothing else
+FLUSH_PAUSE_S: Final = 0.1
 
 
 async def close_all(parts: Parts, *, say: Callable[[], Awaitable[None]]) -> None:
@@ -43,6 +46,22 @@ async def close_all(parts: Parts, *, say: Callable[[], Awaitable[None]]) -> None
     await _empty_within(parts.peers, GOODBYE_S)
     for peer in parts.peers:
         peer.abort()
+
+
+async def write_what_waits(parts: Parts, pending: PendingTable) -> None:
+    """The last appends, cursors and pending rows, as far as Redis takes them in time."""
+    try:
+        async with asyncio.timeout(LAST_WRITES_S):
+            await parts.appender.finish()
+            while True:
+                if await parts.cursors.flush():
+                    break
+                await asyncio.sleep(FLUSH_PAUSE_S)
+            await pending.flush()
+    except TimeoutError:
+        log.warning(
+            "redis did not take the last cursors within %g s; their messages are delivered again", LAST_WRITES_S
+        )
 
 
 async def _seconds(parts: Parts, say: Callable[[], Awaitable[None]]) -> float:

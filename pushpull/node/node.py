@@ -59,8 +59,6 @@ SWEEP_S: Final = 600.0
 SWEEP_JITTER: Final = 0.01
 AUDIT_JITTER: Final = 0.5
 TICK_SLICE: Final = 1000
-FLUSH_PAUSE_S: Final = 0.1
-LAST_WRITES_S: Final = 5.0  # where Redis is away: a cursor that is not written costs a redelivery, nothing else
 LEAVE_S: Final = 1.0  # the same: the node stays listed until its heartbeat is old
 
 
@@ -152,21 +150,7 @@ class Node:
     async def drain(self) -> None:
         """Go away politely: let the devices go, then write what waits."""
         await drain.close_all(self.parts, say=self._heartbeat.beat)
-        try:
-            async with asyncio.timeout(LAST_WRITES_S):
-                await self._write_what_waits()
-        except TimeoutError:
-            log.warning(
-                "redis did not take the last cursors within %g s; their messages are delivered again", LAST_WRITES_S
-            )
-
-    async def _write_what_waits(self) -> None:
-        await self.parts.appender.finish()
-        while True:
-            if await self.parts.cursors.flush():
-                break
-            await asyncio.sleep(FLUSH_PAUSE_S)
-        await self._pending.flush()
+        await drain.write_what_waits(self.parts, self._pending)
         await self._away.finish()
 
     async def stop(self) -> None:

@@ -33,8 +33,6 @@ from pushpull.store.values import Job, Look
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
-FINISH_S: Final = 5.0
-"""How long a node that goes away waits for the calls under way; what is left is another's in a while."""
 
 ModeOf = Callable[[Head, Cid], Mode]
 
@@ -83,10 +81,10 @@ class Offline:
             await self._begin([job for job in jobs if job.id not in self._held])
 
     async def finish(self) -> None:
-        """Take no more, and wait a while for what is under way."""
+        """Take no more, and wait for what is under way."""
         self._ending = True
         if self._held:
-            await asyncio.wait(self._held.values(), timeout=FINISH_S)
+            await asyncio.wait(self._held.values())
 
     async def stop(self) -> None:
         """End what is under way."""

@@ -55,10 +55,11 @@ class Jobs:
     def _names(self, shard: int, *parts: str) -> list[str]:
         return [self._keys.jobs(shard, part) for part in parts]
 
-    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float]:
-        """Make each of `cids` due `delay_s` from now, unless it is already. Returns for each the seconds until it is.
+    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float | PushpullError]:
+        """Make each of `cids` due `delay_s` from now, unless it is already.
 
-        Nothing brings that time forward: news before it need not be marked again.
+        Returns for each the seconds until it is, or why it is not marked: a shard may be away. Nothing brings that
+        time forward: news before it need not be marked again.
         """
         groups: dict[int, list[int]] = {}
         for i, cid in enumerate(cids):
@@ -68,14 +69,20 @@ class Jobs:
             Call(_MARK, self._names(shard, "due"), [delay_ms, *(cids[i] for i in places)])
             for shard, places in groups.items()
         ]
-        left: dict[int, float] = {}
+        left: dict[int, float | PushpullError] = {}
         replies = await self._wire.run_many(calls, again=True)
-        for places, reply in zip(groups.values(), map(_answered, replies), strict=True):
-            left.update(zip(places, (ms / 1000 for ms in reply), strict=True))
+        for places, reply in zip(groups.values(), replies, strict=True):
+            failed = isinstance(reply, PushpullError)
+            left.update(
+                dict.fromkeys(places, reply) if failed else zip(places, (ms / 1000 for ms in reply), strict=True)
+            )
         return [left[i] for i in range(len(cids))]
 
     async def take(self, worker: str, *, most: int) -> list[Job]:
-        """Up to `most` jobs for `worker`: those another has let lie before new ones."""
+        """About `most` jobs for `worker`: those another has let lie before new ones.
+
+        Those of the shards that answer; StoreUnavailable where none does.
+        """
         each = -(-most // SHARDS)
         calls = [
             Call(
@@ -87,10 +94,13 @@ class Jobs:
         ]
         # Not again: what a lost call took is let lie, and taken later.
         replies = await self._wire.run_many(calls)
+        answered = [reply for reply in replies if not isinstance(reply, PushpullError)]
+        if not answered:
+            raise _first_problem(replies)
         return [
             Job(id=raw[0].decode(), cid=Cid(raw[1].decode()), tries=raw[2], taken=raw[3])
-            for reply in replies
-            for raw in _answered(reply)
+            for reply in answered
+            for raw in reply
         ]
 
     async def keep(self, worker: str, job: Job) -> bool:
@@ -158,6 +168,10 @@ class Jobs:
         """Take workers that are no more off the list."""
         calls = [Call(_FORGET, self._names(shard, "jobs"), [GROUP, LONG_GONE_MS]) for shard in range(SHARDS)]
         return sum(map(_answered, await self._wire.run_many(calls, again=True)))
+
+
+def _first_problem(replies: Sequence[Reply]) -> PushpullError:
+    return next(reply for reply in replies if isinstance(reply, PushpullError))
 
 
 def _answered(reply: Reply) -> Reply:

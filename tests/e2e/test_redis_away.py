@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pushpull.node import appender, node
+from pushpull.node import appender, drain
 from pushpull.store import servers, sockets
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
@@ -35,7 +35,7 @@ async def test_a_drain_does_not_wait_for_ever_for_a_redis_that_is_away(
     away: LocalService, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last cursors are not worth it: what they stand for is delivered again."""
-    monkeypatch.setattr(node, "LAST_WRITES_S", 0.2)
+    monkeypatch.setattr(drain, "LAST_WRITES_S", 0.2)
     bob = await away.device("bob")
     await away.post("room", "c1")
     frame = await bob.hear("messages")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from pushpull.errors import StoreUnavailable
+from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Draft, LogId, Sent, Uid
 from pushpull.node import marks as module
 from pushpull.node.appender import Outcome
 from pushpull.node.marks import MarkedLog, Marks
 from pushpull.node.metrics import Metrics
-from tests.node.fakes import Clock
+from tests.node.fakes import Clock, turns
 
 A, B = Cid("a"), Cid("b")
 
@@ -23,13 +23,18 @@ class FakeJobs:
         self.marked: list[list[Cid]] = []
         self.left_s: float | None = None  # what is left of a mark that is there already
         self.away = False
+        self.refused: set[Cid] = set()
+        self.hold: asyncio.Event | None = None
 
-    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float]:
+    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float | PushpullError]:
         await asyncio.sleep(0)
+        if self.hold is not None:
+            await self.hold.wait()
         if self.away:
             raise StoreUnavailable("redis cannot be reached")
-        self.marked.append(sorted(cids))
-        return [delay_s if self.left_s is None else self.left_s] * len(cids)
+        left_s = delay_s if self.left_s is None else self.left_s
+        self.marked.append(sorted(set(cids) - self.refused))
+        return [StoreUnavailable("shard is away") if cid in self.refused else left_s for cid in cids]
 
 
 class FakeLog:
@@ -41,7 +46,7 @@ class FakeLog:
         self.problem: StoreUnavailable | None = None
 
     async def append(self, drafts: Sequence[Draft]) -> list[Outcome]:
-        await asyncio.sleep(0)
+        await turns(5)
         self.clock.now += self.takes_s
         if self.problem is not None:
             raise self.problem
@@ -106,20 +111,37 @@ async def test_quiet_messages_mark_nothing(bench: Bench) -> None:
 
 
 async def test_the_mark_is_there_when_the_sender_is_answered(bench: Bench) -> None:
-    held = asyncio.Event()
-    mark = bench.jobs.mark
-
-    async def slow(cids: Sequence[Cid], *, delay_s: float) -> list[float]:
-        await held.wait()
-        return await mark(cids, delay_s=delay_s)
-
-    bench.jobs.mark = slow  # type: ignore[method-assign]
+    bench.jobs.hold = asyncio.Event()
     sending = asyncio.ensure_future(bench.send(A))
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await turns()
     assert not sending.done()
-    held.set()
+    bench.jobs.hold.set()
     assert isinstance((await sending)[0], Sent)
+
+
+async def test_no_sender_waits_while_a_mark_takes_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0)
+    bench.jobs.hold = asyncio.Event()
+    assert isinstance((await bench.send(A))[0], Sent)
+    monkeypatch.setattr(module, "PATIENCE_S", 3_600)
+    assert isinstance((await bench.send(B))[0], Sent), "another is late: this one does not even try"
+    bench.jobs.hold.set()
+    await turns()
+    await bench.marks.mark_missed()
+    assert bench.jobs.marked == [[A], [A, B]]
+    await bench.send(Cid("c"))
+    assert bench.jobs.marked[-1] == ["c"], "it is over"
+    await bench.marks.stop()
+
+
+async def test_a_shard_that_is_away_keeps_no_others_from_being_marked(bench: Bench) -> None:
+    bench.jobs.refused = {A}
+    await bench.send(A, B)
+    bench.jobs.refused = set()
+    await bench.send(B)
+    await bench.marks.mark_missed()
+    assert [B] in bench.jobs.marked
+    assert bench.jobs.marked[-1] == [A]
 
 
 async def test_an_append_that_outlasts_the_delay_marks_again(bench: Bench) -> None:

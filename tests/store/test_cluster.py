@@ -13,6 +13,7 @@ from pushpull.store import (
     SessionRecord,
     Store,
 )
+from pushpull.store.values import JobCounts, Look
 from tests import servers
 from tests.store.conftest import ALICE, BOB
 from tests.store.drafts import draft, send
@@ -58,9 +59,32 @@ async def everything(store: Store) -> None:
     assert len(await store.presence.sessions(BOB)) == 1
     await store.presence.revoke_before(BOB, 1)
     await store.members.add(CIDS[0], [(Uid(f"u{i}"), Role.MEMBER) for i in range(300)])
+    await offline(store)
     for cid in CIDS:
         await store.conversations.delete(cid)
     assert await store.conversations.listed(BOB) == ([], None)
+
+
+async def offline(store: Store) -> None:
+    assert await store.jobs.mark(CIDS, delay_s=0) == [0] * len(CIDS)
+    jobs = await store.jobs.take("w", most=100)
+    assert sorted(job.cid for job in jobs) == sorted(CIDS)
+    for job, look in zip(jobs, await store.absences.look([job.cid for job in jobs]), strict=True):
+        assert isinstance(look, Look)
+        await store.absences.prefer(job.cid, BOB, notify="mentions", mute_until=1)
+        assert await store.absences.claim(job.cid, "e", look, look.absent)
+        assert await store.absences.claimed(job.cid)
+        assert await store.jobs.keep("w", job)
+        assert await store.absences.settle(job.cid, "e")
+    done, retried, buried = jobs[:4], jobs[4:8], jobs[8:]
+    await store.jobs.finish(done)
+    for job in retried:
+        await store.jobs.retry(job, delay_s=9, failed=True)
+    for job in buried:
+        await store.jobs.bury(job, "why")
+    assert await store.jobs.counts() == JobCounts(due=4, waiting=0, pending=0, dead=4)
+    assert len(await store.jobs.dead(limit=9)) == await store.jobs.requeue() == 4
+    await store.jobs.forget_workers()
 
 
 async def test_a_cluster_finds_no_undeclared_key(cluster_url: str) -> None:
