@@ -58,6 +58,10 @@ class Receiver:
             writer.close()
         await self._server.wait_closed()
 
+    def forget(self) -> None:
+        """What came so far."""
+        self.ids, self.bodies, self.headers, self.taken = [], [], [], {}
+
     def notified(self) -> Counter[str]:
         """How often each user was told, by distinct events that were taken."""
         return Counter(user["user"] for data in self.taken.values() for user in data["users"])

@@ -67,6 +67,7 @@ class Offline:
         self._mode_of = mode_of
         self._running = Background()
         self._held: dict[str, asyncio.Task[None]] = {}  # by job
+        self._told: set[str] = set()  # jobs under way in which somebody was told
         self._paused_until = 0.0
         self._ending = False
         self._failing = False
@@ -115,6 +116,7 @@ class Offline:
             log.warning("offline job: %s", problem.message)  # it is let lie, and taken again
         finally:
             del self._held[job.id]
+            self._told.discard(job.id)
 
     async def _notify(self, job: Job, look: Look) -> None:
         try:
@@ -165,6 +167,7 @@ class Offline:
             self._metrics.offline_calls.labels(answer.outcome).inc()
             if answer.outcome != "delivered":
                 raise PutOff(answer)
+            self._told.add(job.id)
             self._recovered()
             self._metrics.offline_users.inc(len(notification.users))
         await self._store.absences.settle(job.cid, notification.id)
@@ -184,9 +187,10 @@ class Offline:
     async def _put_off(self, job: Job, answer: Answer) -> None:
         if answer.outcome == "gone":
             self._stop()
-            await self._store.jobs.retry(job, delay_s=self._settings.offline.delay_s, failed=False)
+            await self._store.jobs.retry(job, delay_s=self._settings.offline.delay_s, tries=job.tries)
             return
-        tries = job.tries + 1
+        # A receiver that takes some is well enough for the rest to be tried soon.
+        tries = 1 if job.id in self._told else job.tries + 1
         if tries >= self._settings.offline.max_deliver:
             await self._bury(job, answer.why)
             return
@@ -194,7 +198,7 @@ class Offline:
             self._paused_until = time.monotonic() + min(answer.retry_after_s, LONGEST_PAUSE_S)
         delay_s = retry_s(tries, asked_s=answer.retry_after_s, spread=random.random())
         self._say_failing(answer)
-        await self._store.jobs.retry(job, delay_s=delay_s, failed=True)
+        await self._store.jobs.retry(job, delay_s=delay_s, tries=tries)
         self._metrics.offline_jobs.labels("retried").inc()
 
     async def _bury(self, job: Job, why: str) -> None:

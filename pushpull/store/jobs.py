@@ -72,10 +72,10 @@ class Jobs:
         left: dict[int, float | PushpullError] = {}
         replies = await self._wire.run_many(calls, again=True)
         for places, reply in zip(groups.values(), replies, strict=True):
-            failed = isinstance(reply, PushpullError)
-            left.update(
-                dict.fromkeys(places, reply) if failed else zip(places, (ms / 1000 for ms in reply), strict=True)
-            )
+            if isinstance(reply, PushpullError):
+                left.update(dict.fromkeys(places, reply))
+            else:
+                left.update(zip(places, (ms / 1000 for ms in reply), strict=True))
         return [left[i] for i in range(len(cids))]
 
     async def take(self, worker: str, *, most: int) -> list[Job]:
@@ -120,10 +120,10 @@ class Jobs:
         for reply in await self._wire.run_many(calls, again=True):
             _answered(reply)
 
-    async def retry(self, job: Job, *, delay_s: float, failed: bool) -> None:
-        """Make its conversation due again, `delay_s` from now at the earliest; `failed`: that was a try."""
+    async def retry(self, job: Job, *, delay_s: float, tries: int) -> None:
+        """Make its conversation due again, `delay_s` from now at the earliest; `tries`: failed ones in a row so far."""
         names = self._names(shard_of(job.cid), "due", "jobs", "queued", "tries")
-        args: list[Arg] = [GROUP, job.id, job.cid, int(delay_s * 1000), int(failed)]
+        args: list[Arg] = [GROUP, job.id, job.cid, int(delay_s * 1000), tries]
         await self._wire.run(Call(_RETRY, names, args), again=True)
 
     async def bury(self, job: Job, why: str) -> None:

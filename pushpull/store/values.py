@@ -239,7 +239,7 @@ class Job:
 
     id: str
     cid: Cid
-    tries: int  # that failed before
+    tries: int  # that failed before, in a row: nobody was told in them
     taken: int  # times this job was given to a worker; more than once: workers let it lie
 
 

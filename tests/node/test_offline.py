@@ -67,8 +67,8 @@ class FakeStore:
     async def finish(self, jobs: Sequence[Job]) -> None:
         self.ended.append(("done", *(job.cid for job in jobs)))
 
-    async def retry(self, job: Job, *, delay_s: float, failed: bool) -> None:
-        self.ended.append(("retry", job.cid, delay_s, failed))
+    async def retry(self, job: Job, *, delay_s: float, tries: int) -> None:
+        self.ended.append(("retry", job.cid, delay_s, tries))
 
     async def bury(self, job: Job, why: str) -> None:
         self.ended.append(("dead", job.cid, why))
@@ -208,8 +208,16 @@ async def test_a_failed_call_is_tried_later_and_its_claim_stays(bench: Bench) ->
     bench.webhook.answers = [FAILED]
     bench.put(look("bob"), tries=2)
     await bench.work()
-    assert bench.store.ended == [("retry", ROOM, 4.0, True)]
+    assert bench.store.ended == [("retry", ROOM, 4.0, 3)]
     assert bench.store.open is not None
+
+
+async def test_a_failure_after_some_were_told_is_the_first_in_a_row(bench: Bench) -> None:
+    bench.worker._settings = Settings(offline=OfflineSettings(batch=1))
+    bench.webhook.answers = [Answer("delivered"), FAILED]
+    bench.put(look("a", "b"), tries=9)
+    await bench.work()
+    assert bench.store.ended == [("retry", ROOM, 1.0, 1)]
 
 
 async def test_the_last_try_gives_the_job_up_and_its_users_count_as_not_told(bench: Bench) -> None:
@@ -242,7 +250,7 @@ async def test_a_receiver_that_is_gone_stops_the_work_and_the_marks(
     bench.put(look("bob"), cid=Cid("b"))
     bench.store.claim = FakeStore().claim  # type: ignore[method-assign]  # a claim for each
     await bench.work()
-    assert sorted(bench.store.ended) == [("retry", "a", 30.0, False), ("retry", "b", 30.0, False)]
+    assert sorted(bench.store.ended) == [("retry", "a", 30.0, 0), ("retry", "b", 30.0, 0)]
     assert bench.marks.stopped
     bench.put(look("bob"))
     await bench.work()
@@ -258,7 +266,7 @@ async def test_a_pause_that_the_receiver_asks_for_holds_for_all_jobs(
     bench.webhook.answers = [Answer("failed", "the receiver answered 429", 20.0)]
     bench.put(look("bob"))
     await bench.work()
-    assert bench.store.ended == [("retry", ROOM, 20.0, True)]
+    assert bench.store.ended == [("retry", ROOM, 20.0, 1)]
     bench.put(look("bob"), cid=Cid("other"))
     clock.now += 19.9
     await bench.work()

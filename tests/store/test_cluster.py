@@ -79,7 +79,7 @@ async def offline(store: Store) -> None:
     done, retried, buried = jobs[:4], jobs[4:8], jobs[8:]
     await store.jobs.finish(done)
     for job in retried:
-        await store.jobs.retry(job, delay_s=9, failed=True)
+        await store.jobs.retry(job, delay_s=9, tries=1)
     for job in buried:
         await store.jobs.bury(job, "why")
     assert await store.jobs.counts() == JobCounts(due=4, waiting=0, pending=0, dead=4)

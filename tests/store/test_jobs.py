@@ -103,8 +103,8 @@ async def test_a_failed_job_is_due_again_with_its_tries(jobs: Jobs) -> None:
     for tries in range(3):
         (job,) = await jobs.take("w", most=1)
         assert (job.tries, job.taken) == (tries, 1)
-        await jobs.retry(job, delay_s=0, failed=True)
-        await jobs.retry(job, delay_s=0, failed=True)  # a repeated call counts once
+        await jobs.retry(job, delay_s=0, tries=tries + 1)
+        await jobs.retry(job, delay_s=0, tries=tries + 1)  # a repeated call counts once
     (job,) = await jobs.take("w", most=1)
     await jobs.finish([job])
     await due(jobs, CIDS[0])
@@ -114,7 +114,7 @@ async def test_a_failed_job_is_due_again_with_its_tries(jobs: Jobs) -> None:
 async def test_putting_off_is_no_failed_try(jobs: Jobs) -> None:
     await due(jobs, CIDS[0])
     (job,) = await jobs.take("w", most=1)
-    await jobs.retry(job, delay_s=0, failed=False)
+    await jobs.retry(job, delay_s=0, tries=0)
     assert [job.tries for job in await jobs.take("w", most=1)] == [0]
 
 
@@ -122,7 +122,7 @@ async def test_a_retry_waits_for_its_time_and_news_do_not_bring_it_forward(jobs:
     await due(jobs, CIDS[0])
     (job,) = await jobs.take("w", most=1)
     await due(jobs, CIDS[0])  # while it was under way
-    await jobs.retry(job, delay_s=40, failed=True)
+    await jobs.retry(job, delay_s=40, tries=1)
     left = await jobs.mark([CIDS[0]], delay_s=0)
     assert 39 < left[0] <= 40
     assert await jobs.take("w", most=1) == []
