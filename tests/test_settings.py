@@ -159,6 +159,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"SERVER__WORKERS": "3", "SERVER__WORKER_PORT": "8078"}, "8078 to 8080 holds server.port 8080"),
         ({"OFFLINE__WEBHOOK_URL": "ftp://x", "OFFLINE__WEBHOOK_SECRET": "x"}, "expected an http:// or https:// URL"),
         ({"OFFLINE__WEBHOOK_URL": "https://x.example"}, "offline.webhook_url is set without an offline.webhook_secret"),
+        ({"OFFLINE__WEBHOOK_SECRET": "not base64!"}, "offline.webhook_secret is not base64"),
+        (
+            {"OFFLINE__WEBHOOK_SECRET": "whsec_c2hvcnQ="},
+            "offline.webhook_secret is of 5 bytes; expected base64 of 24 to",
+        ),
         ({"REDIS__DURABILITY": "replicated"}, "the embedded Redis has no replicas"),
         ({"REDIS__URL": "localhost:6379"}, "redis.url: expected one of redis://"),
         ({"SERVER__ORIGINS": "chat.example.org"}, "expected scheme://host[:port]"),

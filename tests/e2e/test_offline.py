@@ -14,6 +14,9 @@ from tests.receiver import SECRET, Receiver
 
 DELAY_S = 0.3
 
+# The way of WebSocket frames has no part in this.
+pytestmark = pytest.mark.parametrize("serve", ["direct"], indirect=True)
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
