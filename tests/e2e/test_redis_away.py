@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pushpull.node import appender, drain
+from pushpull.node import appender, drain, node
 from pushpull.store import servers, sockets
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
