@@ -19,6 +19,8 @@ ACK_DELAY_S: Final = 0.2
 LINGER_NOT: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing leaves nothing behind, or ten thousand ports would wait a minute after each run."""
 START: Final = (0, "0-0")
+EVERYWHERE: Final = ""
+"""What a device looks at that never says `focus`: it comes for whatever it is notified of."""
 
 
 class Device(asyncio.Protocol):
@@ -35,6 +37,7 @@ class Device(asyncio.Protocol):
         "at",
         "crowd",
         "heads",
+        "looks_at",
         "name",
         "on_page",
         "token",
@@ -47,6 +50,7 @@ class Device(asyncio.Protocol):
         self.at: dict[bytes, tuple[int, str]] = {}  # cid → position
         self.heads: dict[bytes, int] = {}  # cid → the highest head heard of, while it is pulling
         self.on_page: Callable[[Seen], None] | None = None  # takes pages in place of the rule for receiving
+        self.looks_at: str | None = EVERYWHERE  # the conversation on its screen; None: none is
         self._transport: asyncio.Transport | None = None
         self._request = b""
         self._pulling: set[bytes] = set()
@@ -126,6 +130,8 @@ class Device(asyncio.Protocol):
 
     def _hello(self) -> bytes:
         hello: dict[str, Any] = {"type": "hello", "token": self.token, "device": self.name, "unnamed": "head"}
+        if self.looks_at != EVERYWHERE:
+            hello["focus"] = self.looks_at
         if self.at:
             hello["positions"] = {cid.decode(): position[1] for cid, position in self.at.items()}
         return orjson.dumps(hello)
@@ -203,18 +209,19 @@ class Device(asyncio.Protocol):
         if seen.upto > at:
             crowd.items += seen.upto - at
             self.at[cid] = seen.end
-            crowd.arrived(seen)
+            if self.looks_at is not None:  # nobody is there to see how late it is
+                crowd.arrived(seen)
         crowd.repeated += min(at, seen.upto) - seen.after
         self._acknowledge(cid, seen.upto)
         if self.heads and self.heads.get(cid, 0) <= seen.upto:
             self.heads.pop(cid, None)
-        if max(seen.head, self.heads.get(cid, 0)) > self.at.get(cid, START)[0] and crowd.pulls:
+        if max(seen.head, self.heads.get(cid, 0)) > self.at.get(cid, START)[0] and self._comes:
             self._pull(cid, self.at[cid][0])
 
     def _take_notice(self, payload: bytes) -> None:
         self.crowd.notices += 1
         match = wire.NOTICE.match(payload)
-        if match is None or not self.crowd.pulls:
+        if match is None or not self._comes:
             return
         cid, head = match[1], int(match[2])
         at = self.at.get(cid, START)[0]
@@ -224,6 +231,11 @@ class Device(asyncio.Protocol):
             self.heads[cid] = head
         else:
             self._pull(cid, at)
+
+    @property
+    def _comes(self) -> bool:
+        """Whether it pulls what it is told of."""
+        return self.crowd.pulls and self.looks_at is not None
 
     def _take_sync(self, payload: bytes) -> None:
         page = orjson.loads(payload)

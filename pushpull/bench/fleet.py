@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,14 +70,33 @@ class Fleet:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    async def connect(self, service: Service, uids: Sequence[str], *, together: int = 1) -> float:
-        """Add a device for each user; the slowest process's seconds. `together`: so many share a process."""
+    async def connect(
+        self,
+        service: Service,
+        uids: Sequence[str],
+        *,
+        together: int = 1,
+        looks_at: Mapping[str, str | None] | None = None,
+    ) -> float:
+        """Add a device for each user; the slowest process's seconds. `together`: so many share a process.
+
+        `looks_at`: the conversation on the screen of those who say so (None: none).
+        """
         shares = _shares(uids, len(self._processes), together)
         for place, share in enumerate(shares):
             for uid in share:
                 self._where[uid] = (place, self._sizes[place])
                 self._sizes[place] += 1
-        orders = [{"host": HOST, "port": service.port, "tokens": {u: service.token(u) for u in s}} for s in shares]
+        looks = looks_at or {}
+        orders = [
+            {
+                "host": HOST,
+                "port": service.port,
+                "tokens": {u: service.token(u) for u in share},
+                "looks_at": {u: looks[u] for u in share if u in looks},
+            }
+            for share in shares
+        ]
         return float(max(await self._each("connect", orders, within_s=600.0)))
 
     async def connect_floor(self, port: int, connections: int) -> None:
@@ -206,7 +225,7 @@ class Fleet:
         return True
 
     async def behind(self, cid: str, head: int) -> int:
-        """How many devices lack something of the conversation up to `head`."""
+        """How many devices that come for it lack something of the conversation up to `head`."""
         return sum(await self._all("behind", cid=cid, head=head))
 
     async def ack_all(self, cid: str) -> None:

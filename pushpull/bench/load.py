@@ -17,7 +17,7 @@ import uvloop
 from pushpull.bench import open_files
 from pushpull.bench.child import answer_requests
 from pushpull.bench.crowd import Acks, Crowd
-from pushpull.bench.device import Device
+from pushpull.bench.device import EVERYWHERE, Device
 from pushpull.bench.failure import BenchFailed
 from pushpull.bench.lanes import Posting
 from pushpull.bench.pulling import Pulling
@@ -63,11 +63,18 @@ class Load:
         self._crowd.acks, self._crowd.pulls = acks, pulls
         self._crowd.heads_only, self._crowd.deflates = heads_only, deflates
 
-    async def connect(self, host: str, port: int, tokens: dict[str, str]) -> float:
-        """Add a device for each uid → token, all live when this returns; seconds it took. Raises BenchFailed."""
+    async def connect(
+        self, host: str, port: int, tokens: dict[str, str], looks_at: dict[str, str | None] | None = None
+    ) -> float:
+        """Add a device for each uid → token, all live when this returns; seconds it took. Raises BenchFailed.
+
+        `looks_at`: uid → the conversation on its screen (None: none), for those who say so.
+        """
         open_files.allow(len(self._devices) + len(tokens))
         self._host, self._port = host, port
         new = [Device(self._crowd, uid, token) for uid, token in tokens.items()]
+        for device in new:
+            device.looks_at = (looks_at or {}).get(device.name, EVERYWHERE)
         self._devices += new
         return await self._dial(new)
 
@@ -205,8 +212,9 @@ class Load:
         return int(getattr(self._crowd, what))
 
     async def behind(self, cid: str, head: int) -> int:
-        """How many devices do not have the conversation up to `head`."""
-        return sum(device.at.get(cid.encode(), (0, ""))[0] < head for device in self._devices)
+        """How many devices that come for it do not have the conversation up to `head`."""
+        devices = (device for device in self._devices if device.looks_at is not None)
+        return sum(device.at.get(cid.encode(), (0, ""))[0] < head for device in devices)
 
     async def restart_counts(self) -> None:
         self._crowd.restart_counts()

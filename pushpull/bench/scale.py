@@ -27,6 +27,10 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     burst_s: float
     compression_s: float
 
+    mixed_members: int
+    mixed_per_s: float = 20.0
+    mixed_s: float
+
     groups: int
     group_size: int = 10
     groups_s: float
@@ -72,6 +76,8 @@ QUICK: Final = Scale(
     burst_per_s=500.0,
     burst_s=3.0,
     compression_s=3.0,
+    mixed_members=1_000,
+    mixed_s=3.0,
     groups=200,
     groups_s=4.0,
     groups_in_flight=150,
@@ -105,6 +111,8 @@ FULL: Final = Scale(
     burst_per_s=500.0,
     burst_s=10.0,
     compression_s=10.0,
+    mixed_members=10_000,
+    mixed_s=10.0,
     groups=1_000,
     groups_s=10.0,
     groups_in_flight=200,
@@ -139,6 +147,8 @@ TINY: Final = Scale(
     burst_per_s=100.0,
     burst_s=0.3,
     compression_s=0.3,
+    mixed_members=40,
+    mixed_s=0.3,
     groups=4,
     group_size=5,
     groups_s=0.3,

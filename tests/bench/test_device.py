@@ -282,3 +282,27 @@ def test_compression_is_asked_for_only_where_it_is_wanted(deflate: bool) -> None
     assert (b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n" in request) is deflate
     assert request.endswith(b"\r\n\r\n")
     assert request.count(b"\r\n\r\n") == 1
+
+
+def test_a_device_that_looks_elsewhere_says_so_and_comes_for_nothing(crowd: Crowd) -> None:
+    device, transport = Device(crowd, "ann", "a token"), Transport()
+    device.looks_at = None
+    device.connection_made(transport)  # type: ignore[arg-type]
+    device.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    assert transport.said()[0]["focus"] is None
+
+    device.at[CID] = (1, "1-1")
+    device.data_received(notice(5))
+
+    assert (transport.said(), crowd.notices) == ([], 1)
+
+
+def test_only_what_is_looked_at_is_timed(crowd: Crowd) -> None:
+    looking, _ = opened(crowd)
+    away, _ = opened(crowd)
+    looking.looks_at, away.looks_at = "team", None
+
+    for device in (looking, away):
+        device.data_received(page(0, 1))
+
+    assert (crowd.items, crowd.delivery.ticks.total()) == (2, 1)

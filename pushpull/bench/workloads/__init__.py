@@ -20,6 +20,7 @@ from pushpull.bench.workloads import (
     fan_out,
     hot_group,
     memory,
+    mixed_viewers,
     pull,
     send,
     small_groups,
@@ -41,6 +42,7 @@ def _of(module: ModuleType) -> Workload:
 WORKLOADS: Final = {
     workload.name: workload
     for workload in map(
-        _of, (fan_out, hot_group, compression, small_groups, send, batch, storm, pull, memory, amplification)
+        _of,
+        (fan_out, hot_group, mixed_viewers, compression, small_groups, send, batch, storm, pull, memory, amplification),
     )
 }
