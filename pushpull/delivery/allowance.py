@@ -1,4 +1,4 @@
-"""How much one user may ask of a node: frames and sends a second, over all its connections and HTTP calls.
+"""How much one user may ask of a node: frames, sends and signals a second, over all its connections and HTTP calls.
 
 What comes above the rate is refused, and told when to come again. Acks, pongs and fresh tokens are always taken, for
 to refuse them helps nobody; they count. Whoever goes on as if nothing had been said uses up a second bucket, which
@@ -7,10 +7,12 @@ holds ABUSE_S seconds' worth of refusals, and is cut off.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from pushpull.delivery.bucket import Bucket
 from pushpull.errors import RateLimited
+from pushpull.model import Cid
 from pushpull.settings import Limits
 
 BURST_S: Final = 5.0
@@ -18,15 +20,21 @@ BURST_S: Final = 5.0
 ABUSE_S: Final = 10.0
 """Seconds' worth of frames over the rate before the connection ends. They are forgiven at the same rate."""
 
+SIGNALS_PER_S: Final = 4.0
+"""Of one user in one conversation. `typing` holds for some seconds where it is shown; a cursor that is drawn moves."""
+SIGNALLED_MAX: Final = 32
+"""Conversations whose signals are counted, those signalled in last: what a user does in more is bound by its frames."""
+
 
 class Allowance:
-    __slots__ = ("__weakref__", "_abuse", "_frames", "_limits", "_sends")
+    __slots__ = ("__weakref__", "_abuse", "_frames", "_limits", "_sends", "_signals")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._frames = Bucket(limits.frames_per_s, limits.frames_per_s * BURST_S)
         self._sends = Bucket(limits.sends_per_s, limits.sends_per_s * BURST_S)
         self._abuse = Bucket(limits.frames_per_s, limits.frames_per_s * ABUSE_S)
+        self._signals: OrderedDict[Cid, Bucket] | None = None  # from the first on: most never signal
 
     def frame(self, now: float) -> int:
         """Count a frame or a call. 0: within the rate; else for how many ms another would be too many as well.
@@ -55,3 +63,15 @@ class Allowance:
         over_ms = self._sends.take(now)
         if over_ms:
             raise RateLimited(f"over {self._limits.sends_per_s:g} sends a second of this user", retry_after_ms=over_ms)
+
+    def check_signal(self, cid: Cid, now: float) -> None:
+        """Count a signal in `cid`. Raises RateLimited."""
+        if self._signals is None:
+            self._signals = OrderedDict()
+        bucket = self._signals.setdefault(cid, Bucket(SIGNALS_PER_S, SIGNALS_PER_S))
+        self._signals.move_to_end(cid)
+        if len(self._signals) > SIGNALLED_MAX:
+            self._signals.popitem(last=False)
+        over_ms = bucket.take(now)
+        if over_ms:
+            raise RateLimited(f"over {SIGNALS_PER_S:g} signals a second of this user in {cid}", retry_after_ms=over_ms)

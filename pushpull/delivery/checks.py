@@ -10,6 +10,15 @@ from pushpull.errors import Invalid, NotAMember, PushpullError
 from pushpull.model import check_cid, check_log_id
 
 DEVICE_MAX: Final = 128
+UTF8_MAX: Final = 4  # bytes a character takes at the most
+
+
+def bytes_of(text: str | bytes, limit: int) -> int:
+    """How many bytes a frame has, counted only where that decides whether it is over `limit`."""
+    size = len(text)
+    if isinstance(text, str) and size <= limit < size * UTF8_MAX:
+        return len(text.encode("utf-8", "surrogatepass"))
+    return size
 
 
 def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:
@@ -21,6 +30,24 @@ def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:
     if seq > place.window.sent:
         return Invalid(f"ack {seq} is past {place.window.sent}, the last seq sent to this device")
     return None
+
+
+def check_pull(pull: frames.Pull, limit: int) -> None:
+    """Raise Invalid where a pull of at most `limit` messages cannot be meant."""
+    if not 1 <= limit <= frames.PULL_MAX:
+        raise Invalid(f"limit {limit} is not 1 to {frames.PULL_MAX}")
+    if pull.after is not None and pull.before is not None:
+        raise Invalid(f"a pull has after ({pull.after}) or before ({pull.before}), not both")
+    if pull.after is not None and pull.after < 0:
+        raise Invalid(f"after {pull.after} is not a seq: 0 or more")
+    if pull.before is not None and pull.before < 1:
+        raise Invalid(f"before {pull.before} is not a seq: 1 or more")
+
+
+def check_read(read: frames.Read) -> None:
+    """Raise Invalid where a read cannot be meant."""
+    if read.seq < 1:
+        raise Invalid(f"seq {read.seq} is not a seq: 1 or more")
 
 
 def check_hello(hello: frames.Hello) -> None:

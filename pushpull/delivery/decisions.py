@@ -70,6 +70,15 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """Tell the members who are connected, now or never."""
+
+    place: Place
+    body: bytes  # JSON
+    rid: frames.Rid
+
+
+@dataclass(frozen=True, slots=True)
 class List:
     """The next page of the conversation list."""
 
@@ -77,4 +86,4 @@ class List:
     rid: frames.Rid
 
 
-Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | List
+Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | Pass | List

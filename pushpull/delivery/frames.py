@@ -68,6 +68,12 @@ class Pull(msgspec.Struct, tag_field="type", tag="pull", kw_only=True):
     rid: Rid = None
 
 
+class Signal(msgspec.Struct, tag_field="type", tag="signal", kw_only=True):
+    cid: str
+    body: msgspec.Raw
+    rid: Rid = None
+
+
 class Sync(msgspec.Struct, tag_field="type", tag="sync", kw_only=True):
     after: str | None = None
     rid: Rid = None
@@ -83,10 +89,10 @@ class Pong(msgspec.Struct, tag_field="type", tag="pong", kw_only=True):
     rid: Rid = None
 
 
-ClientFrame = Hello | Auth | Send | Ack | Read | Pull | Sync | Ping | Pong
+ClientFrame = Hello | Auth | Send | Ack | Read | Pull | Signal | Sync | Ping | Pong
 
-KNOWN_TYPES: Final = frozenset({"hello", "auth", "send", "ack", "read", "pull", "sync", "ping", "pong"})
-LATER_TYPES: Final = frozenset({"focus", "signal"})  # of the contract, not of this release: `unsupported`
+KNOWN_TYPES: Final = frozenset({"hello", "auth", "send", "ack", "read", "pull", "signal", "sync", "ping", "pong"})
+LATER_TYPES: Final = frozenset({"focus"})  # of the contract, not of this release: `unsupported`
 
 _decoder: Final[msgspec.json.Decoder[ClientFrame]] = msgspec.json.Decoder(ClientFrame)
 
@@ -197,6 +203,11 @@ def notice(cid: Cid, *, head: int, count: int, mentioned: bool = False) -> bytes
     """`notice`: there is something up to `head`. Two variants in all, with and without `mentioned`."""
     flag = b',"mentioned":true' if mentioned else b""
     return b'{"type":"notice","cid":"%b","head":%d,"count":%d%b}' % (cid.encode(), head, count, flag)
+
+
+def signal(cid: Cid, sender: str, body: bytes) -> bytes:
+    """`signal`: something passing that `sender` said; `body` is JSON already."""
+    return b'{"type":"signal","cid":"%b","from":"%b","body":%b}' % (cid.encode(), sender.encode(), body)
 
 
 # --------------------------------------------------------------------------------------- frames for one receiver

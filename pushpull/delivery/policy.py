@@ -62,6 +62,14 @@ def _decide_mode(*, members: int, override: str, before: Mode | None, settings: 
     return Decision(mode, f"{members} members, was {before}, push_max_members is {limit} ± {settings.hysteresis:.0%}")
 
 
+def is_small(members: int, settings: Delivery) -> bool:
+    """Whether a conversation of `members` members has what only small ones have: signals, receipts, presence.
+
+    What they cost grows with the square of the members, so no setting of the conversation's own changes that.
+    """
+    return members <= settings.push_max_members
+
+
 def next_stretch(stretch: float, *, load: float, settings: Delivery) -> float:
     """By how much (≥ 1) the rounds of large groups take longer than wanted, by how busy the node was so far.
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from pushpull.delivery import frames
 from pushpull.delivery.allowance import Allowance
-from pushpull.delivery.checks import check_hello, wrong_ack
+from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -30,15 +30,16 @@ from pushpull.delivery.decisions import (
     Decision,
     Fetch,
     List,
+    Pass,
     ReadTo,
     Renew,
     Reply,
     Submit,
 )
-from pushpull.delivery.drafts import draft
+from pushpull.delivery.drafts import check_body, draft
 from pushpull.delivery.place import Connection, Device, Place
 from pushpull.delivery.send_order import SendOrder
-from pushpull.errors import BadRequest, Invalid, NotAMember, PushpullError
+from pushpull.errors import BadRequest, NotAMember, PushpullError
 from pushpull.model import Cid, LogId, Mode, SessionId, Uid, check_cid
 from pushpull.settings import Settings
 
@@ -47,7 +48,7 @@ HELLO_BYTES: Final = 16 * 1024  # before anyone is authenticated
 HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some 10,000 conversations
 HEARTBEAT_S: Final = 25.0  # below the 30 to 60 s after which proxies and NATs forget an idle connection
 SILENCE_S: Final = 2.5 * HEARTBEAT_S
-UTF8_MAX: Final = 4  # bytes a character takes at the most
+SIGNAL_BYTES: Final = 4 * 1024
 
 BAD_FRAME: Final = 4400
 NOT_AUTHENTICATED: Final = 4401
@@ -115,10 +116,7 @@ class Session:
         if self.phase is Phase.CHECKING:  # the owner's mistake; to go on would send for a user that is not known
             return [self.close(BAD_FRAME, "a frame was taken before its sender's token was checked")]
         limit = self.settings.limits.frame_bytes if self.phase is Phase.OPEN else self._hello_bytes
-        size = len(text)
-        if isinstance(text, str) and size <= limit < size * UTF8_MAX:
-            size = len(text.encode("utf-8", "surrogatepass"))
-        if size > limit:
+        if (size := bytes_of(text, limit)) > limit:
             return [self.close(FRAME_TOO_LARGE, f"frame of {size} bytes is over the limit of {limit}")]
         try:
             frame = frames.parse(text)
@@ -167,16 +165,24 @@ class Session:
                 return [self._take_pull(frame)]
             case frames.Read():
                 return [self._take_read(frame)]
-            case frames.Ping():
-                return [Reply(frames.pong(frame.t, frame.rid))]
-            case frames.Pong():
-                return []
+            case frames.Signal():
+                return [self._take_signal(frame, now)]
             case frames.Sync():
                 return [List(None if frame.after is None else check_cid(frame.after), frame.rid)]
+            case _:
+                return self._take_of_session(frame)
+
+    def _take_of_session(self, frame: frames.ClientFrame) -> list[Decision]:
+        """What concerns the session itself."""
+        match frame:
+            case frames.Ping():
+                return [Reply(frames.pong(frame.t, frame.rid))]
             case frames.Auth():
                 return [Renew(frame.token)]
             case frames.Hello():
                 raise BadRequest("hello was said already: one a connection")
+            case _:
+                return []  # a pong: that it came is all
 
     def _take_acks(self, frame: frames.Ack, now: float) -> list[Decision]:
         """Each ack by itself: a wrong one is answered and moves nothing, the others count."""
@@ -200,21 +206,18 @@ class Session:
     def _take_pull(self, frame: frames.Pull) -> Fetch:
         place = self._place(frame.cid)
         limit = self.settings.delivery.page_limit if frame.limit is None else frame.limit
-        if not 1 <= limit <= frames.PULL_MAX:
-            raise Invalid(f"limit {limit} is not 1 to {frames.PULL_MAX}")
-        if frame.after is not None and frame.before is not None:
-            raise Invalid(f"a pull has after ({frame.after}) or before ({frame.before}), not both")
-        if frame.after is not None and frame.after < 0:
-            raise Invalid(f"after {frame.after} is not a seq: 0 or more")
-        if frame.before is not None and frame.before < 1:
-            raise Invalid(f"before {frame.before} is not a seq: 1 or more")
+        check_pull(frame, limit)
         return Fetch(place, frame.after, frame.before, limit, frame.rid)
 
     def _take_read(self, frame: frames.Read) -> ReadTo:
         place = self._place(frame.cid)
-        if frame.seq < 1:
-            raise Invalid(f"seq {frame.seq} is not a seq: 1 or more")
+        check_read(frame)
         return ReadTo(place.cid, frame.seq, frame.rid)
+
+    def _take_signal(self, frame: frames.Signal, now: float) -> Pass:
+        place, body = self._place(frame.cid), check_body(bytes(frame.body), SIGNAL_BYTES)
+        self._allowance.check_signal(place.cid, now)
+        return Pass(place, body, frame.rid)
 
     def _place(self, cid: str) -> Place:
         place = self.places.get(check_cid(cid))

@@ -95,6 +95,10 @@ class Feed:
         """Nothing may go out now."""
         return self.resetting or self.doubted
 
+    def knows(self, epoch: str, mver: int) -> bool:
+        """Whether what is known here of members and settings is no older than this."""
+        return epoch == self.head.epoch and mver <= self.head.mver
+
     def __bool__(self) -> bool:
         """Whether anyone here is attached."""
         return bool(self.pushed or self.noticed)

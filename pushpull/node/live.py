@@ -20,7 +20,7 @@ from pushpull.node.announcements import Announcements
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
-from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, Subscribed
+from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, SignalBell, Subscribed
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class Live:
                 if change.news:
                     news[feed] = None
                 self._carry_out(feed, change)
+            case SignalBell():
+                self._parts.signals.heard(ring)
             case Subscribed(cid):
                 self._parts.feeds.confirmed(cid)
             case Announcement():

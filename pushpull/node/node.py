@@ -43,6 +43,7 @@ from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
+from pushpull.node.signals import Signals
 from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
@@ -89,6 +90,7 @@ class Node:
         self._cursor_news = CursorNews(peers, self._abroad)
         self._away = Away(store, webhook, self.metrics, settings, worker=self.id, mode_of=self.mode_of)
         feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale, lane=store.lane)
+        hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background)
         self.parts = Parts(
             node_id=self.id,
             settings=settings,
@@ -99,7 +101,7 @@ class Node:
             allowances=Allowances(settings.limits),
             feeds=feeds,
             reader=reader,
-            hub=Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background),
+            hub=hub,
             appender=Appender(
                 self._away.log,
                 self.metrics,
@@ -116,6 +118,7 @@ class Node:
             ),
             cursor_news=self._cursor_news,
             revocations=Revocations(store.presence),
+            signals=Signals(store.signals, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief),
             abroad=self._abroad,
         )
         self._live = Live(self.parts)

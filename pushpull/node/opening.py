@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pushpull.delivery import frames
 from pushpull.delivery import session as protocol
+from pushpull.delivery.allowance import SIGNALS_PER_S
 from pushpull.delivery.session import Session
 from pushpull.model import Claims
 from pushpull.node.parts import Parts
@@ -53,6 +54,8 @@ def _limits(settings: Settings) -> dict[str, float]:
         "page": frames.PULL_MAX,
         "frames_per_s": limits.frames_per_s,
         "sends_per_s": limits.sends_per_s,
+        "signal_bytes": protocol.SIGNAL_BYTES,
+        "signals_per_s": SIGNALS_PER_S,
         "idempotency_s": settings.idempotency.window_s,
     }
 

@@ -16,6 +16,7 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.peers import Peers
 from pushpull.node.revocations import Revocations
+from pushpull.node.signals import Signals
 from pushpull.settings import Settings
 from pushpull.store.store import Store
 
@@ -36,5 +37,6 @@ class Parts:
     cursors: CursorWriter
     cursor_news: CursorNews
     revocations: Revocations
+    signals: Signals
     abroad: Abroad
     draining: bool = False

@@ -137,8 +137,16 @@ class Peer:
                 self._fetch(decision)
             case decisions.ReadTo():
                 self._start(self._requests.read_to(decision), decision.rid, cid=decision.cid)
+            case decisions.Pass():
+                self._requests.signal(decision)
             case decisions.List(after, rid):
                 self._start(self._list(after, rid), rid)
+            case _:
+                self._tend(decision)
+
+    def _tend(self, decision: decisions.Decision) -> None:
+        """Carry out what concerns the session itself."""
+        match decision:
             case decisions.Authenticate(hello):
                 self._opening = True
                 self._start(self._open(hello), hello.rid)

@@ -8,11 +8,11 @@ from functools import partial
 from msgspec.structs import replace
 
 from pushpull.delivery import frames
-from pushpull.delivery.decisions import Fetch, ReadTo, Submit
+from pushpull.delivery.decisions import Fetch, Pass, ReadTo, Submit
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
 from pushpull.delivery.tail import Page
-from pushpull.errors import Invalid, NotAMember, RateLimited, StoreUnavailable
+from pushpull.errors import Invalid, NotAMember, PushpullError, RateLimited, StoreUnavailable
 from pushpull.model import Cid, Mode, Sent, seq_of
 from pushpull.node import history
 from pushpull.node.appender import Outcome
@@ -65,6 +65,17 @@ class Requests:
             await self._require_head(cid, seq)
         at = (feed.tail.id_of(seq) if feed is not None else None) or str(seq)
         self._parts.cursors.move(cid, self._session.uid, read=at)
+
+    def signal(self, decision: Pass) -> None:
+        """Pass it on; answered only where that is refused."""
+        self._parts.background.spawn(self._signal(decision), "signal")
+
+    async def _signal(self, decision: Pass) -> None:
+        try:
+            await self._parts.signals.say(decision.place, decision.body)
+        except PushpullError as problem:
+            if self._session.phase is Phase.OPEN:
+                self._write(frames.error(problem, rid=decision.rid, cid=decision.place.cid))
 
     async def _require_head(self, cid: Cid, seq: int) -> None:
         """`seq` is above what this node has seen: it was stored a moment ago, or never (Invalid)."""

@@ -190,7 +190,7 @@ class Bells:
         cid = self._wanted.get(channel)
         try:
             if cid is not None:
-                return codec.bell(cid, payload)
+                return codec.rung(cid, payload)
             if channel == self._control:
                 return control.decode(payload)
         except (ValueError, RecursionError) as error:

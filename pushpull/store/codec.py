@@ -2,6 +2,8 @@
 
 A bell is `1 <id> <prev> <epoch> <mver> <floor> <count> <blob>`; the blob, empty when the message is large, is the JSON
 array [from, cmid, kind, quiet, mentions, ref, body] made here before the append and carried by Lua unopened.
+
+On the same channel a signal is `s1 <epoch> <mver> <from> <session> <body>`.
 """
 
 from __future__ import annotations
@@ -25,13 +27,15 @@ from pushpull.model import (
     Head,
     LogId,
     Prefs,
+    SessionId,
     Uid,
     seq_of,
     ts_of,
 )
-from pushpull.store.values import Bell
+from pushpull.store.values import Bell, SignalBell
 
 BELL_VERSION: Final = b"1"
+SIGNAL_VERSION: Final = b"s1"
 SETTING_PREFIX: Final = "set:"  # before a setting's name among the fields of meta
 EVERYONE: Final = "*"
 BLOB_OVERHEAD_BYTES: Final = 512  # sender, cmid, kind, ref and a few mentions beside the body
@@ -84,6 +88,19 @@ def mention_index(draft: Draft) -> str:
 def mention_field(draft: Draft) -> bytes:
     """The mentions as the log keeps them: a JSON array, or nothing."""
     return _encode(draft.mentions) if draft.mentions else b""
+
+
+def rung(cid: Cid, payload: bytes) -> Bell | SignalBell:
+    """Decode what came on a bell's channel; ValueError (or a subclass) when this release cannot read it."""
+    return signal(cid, payload) if payload.startswith(b"s") else bell(cid, payload)
+
+
+def signal(cid: Cid, payload: bytes) -> SignalBell:
+    """Decode a signal; ValueError (or a subclass) when this release cannot read it."""
+    version, epoch, mver, sender, session, body = payload.split(b" ", 5)
+    if version != SIGNAL_VERSION:
+        raise ValueError(f"signal version {version[:8]!r} is not {SIGNAL_VERSION!r}")
+    return SignalBell(cid, epoch.decode(), int(mver), Uid(sender.decode()), SessionId(session.decode()), body)
 
 
 def bell(cid: Cid, payload: bytes) -> Bell:

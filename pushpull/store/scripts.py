@@ -49,6 +49,7 @@ class Script:
 
 
 APPEND: Final = Script.load("append", "basics", "bell")
+SIGNAL: Final = Script.load("signal")
 READ: Final = Script.load("read", "basics", "place", "page")
 READ_BEFORE: Final = Script.load("read_before", "basics", "page")
 HEAD: Final = Script.load("head")

@@ -26,6 +26,7 @@ from pushpull.store.pending import Pending
 from pushpull.store.presence import Presence
 from pushpull.store.scripts import Wire
 from pushpull.store.servers import Servers
+from pushpull.store.signals import Signals
 from pushpull.store.sweep import Sweeper
 from pushpull.store.values import Health
 
@@ -64,6 +65,7 @@ class Store:
         self.pending = Pending(wire, keys, self.cursors)
         self.absences = Absences(wire, keys, by=settings.offline.withdraw_by)
         self.jobs = Jobs(wire, keys, idle_s=settings.offline.silence_s)
+        self.signals = Signals(wire, keys)
         self.nodes = Nodes(wire, keys)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 
@@ -107,5 +109,6 @@ class Store:
         """Close all connections but those of `bells`, which are their owners'."""
         self.conversations.stop()
         self.presence.stop()
+        self.signals.stop()
         self._wire.close()
         await self._servers.aclose()

@@ -193,6 +193,17 @@ class Bell(msgspec.Struct, frozen=True, gc=False):
     entry: Entry | None  # None: too large to ride on the bell, read the log
 
 
+class SignalBell(msgspec.Struct, frozen=True, gc=False):
+    """Somebody said something in passing; `epoch` and `mver` are the conversation's at that moment."""
+
+    cid: Cid
+    epoch: str
+    mver: int
+    sender: Uid
+    session: SessionId  # whose device said it
+    body: bytes  # JSON
+
+
 @dataclass(frozen=True, slots=True)
 class Subscribed:
     """Bells of `cid` ring from here on; those before may be lost: read the log from the tail."""
@@ -229,7 +240,7 @@ class ProbeEcho:
     shard: str = ""
 
 
-Ring = Bell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
+Ring = Bell | SignalBell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
 """Whatever `Bells.next` may hand out."""
 
 

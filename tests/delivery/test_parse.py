@@ -79,7 +79,7 @@ def test_an_unknown_type_is_unsupported(kind: str) -> None:
     assert (bad.rid, bad.cid, bad.cmid) == (4, "room", "m")
 
 
-@pytest.mark.parametrize("kind", ["focus", "signal"])
+@pytest.mark.parametrize("kind", ["focus"])
 def test_a_type_of_a_later_release_is_said_to_be_one(kind: str) -> None:
     bad = refusal(f'{{"type":"{kind}","cid":"room"}}')
 

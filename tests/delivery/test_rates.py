@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from pushpull.delivery.allowance import Allowance
 from pushpull.delivery.decisions import Acked, Close, Decision, Reply, Submit
 from pushpull.delivery.session import Session
-from pushpull.errors import StoreUnavailable
+from pushpull.errors import RateLimited, StoreUnavailable
+from pushpull.model import Cid
 from pushpull.settings import Limits
 from tests.delivery.words import ALICE, ROOM, attached, open_session, session, text
 
@@ -120,3 +123,30 @@ def test_the_users_connections_share_what_the_user_may_do() -> None:
     (decision,) = laptop.receive(text("ping"), 1.0)
 
     assert refusal(decision)["code"] == "rate_limited"
+
+
+def test_signals_have_a_rate_of_their_own_in_each_conversation() -> None:
+    allowance = Allowance(Limits())
+    for _ in range(4):
+        allowance.check_signal(ROOM, 1.0)
+
+    with pytest.raises(RateLimited, match="over 4 signals a second of this user in room") as refused:
+        allowance.check_signal(ROOM, 1.0)
+    assert refused.value.retry_after_ms == 250
+    allowance.check_signal(Cid("other"), 1.0)
+    allowance.check_signal(ROOM, 1.25)
+
+
+def test_only_the_conversations_signalled_in_last_are_counted() -> None:
+    allowance = Allowance(Limits())
+    for _ in range(4):
+        allowance.check_signal(ROOM, 1.0)
+    for number in range(31):
+        allowance.check_signal(Cid(f"c{number}"), 1.0)
+    with pytest.raises(RateLimited):  # the 32nd: still known, and seen just now
+        allowance.check_signal(ROOM, 1.0)
+
+    for number in range(32):
+        allowance.check_signal(Cid(f"d{number}"), 1.0)
+
+    allowance.check_signal(ROOM, 1.0)  # begins anew

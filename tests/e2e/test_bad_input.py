@@ -19,7 +19,7 @@ NOT_FRAMES = [
     ('{"type":5}', "bad_request", "type"),
     ('{"type":"teleport","cid":"room"}', "unsupported", "teleport"),
     ('{"type":"focus","cid":"room"}', "unsupported", "focus"),
-    ('{"type":"signal","cid":"room","body":1}', "unsupported", "signal"),
+    ('{"type":"signal","cid":"room","body":Infinity}', "bad_request", "NaN"),
     ('{"type":"hello","device":"phone"}', "bad_request", "hello"),
     ('{"type":"send","cid":"room","cmid":"c","body":NaN}', "bad_request", "NaN"),
     ('{"type":"send","cid":"room","cmid":"c","body":-Infinity}', "bad_request", "NaN"),

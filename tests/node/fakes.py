@@ -22,7 +22,9 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
+from pushpull.node.signals import Signals
 from pushpull.settings import Delivery, Limits, Settings
+from pushpull.store.signals import Said
 from pushpull.store.values import (
     Announcement,
     Bell,
@@ -266,6 +268,22 @@ class FakePresence:
         self.closed.append(session)
 
 
+class FakeCrier:
+    """Takes signals on their way to Redis, or refuses them."""
+
+    def __init__(self) -> None:
+        self.said: list[Said] = []
+        self.problem: PushpullError | None = None
+        self.hold: asyncio.Event | None = None  # signals wait for it
+
+    async def say(self, said: Said) -> None:
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.problem is not None:
+            raise self.problem
+        self.said.append(said)
+
+
 class Board:
     """Where bells are subscribed to: confirms at once, or when a test says so."""
 
@@ -339,6 +357,7 @@ class Bench:
         self.metrics, self.background = Metrics(), Background()
         self.forgotten: list[Uid] = []
         self.presence = FakePresence()
+        self.crier = FakeCrier()
         self.reader = LogReader(
             self.log,
             self.metrics,
@@ -362,6 +381,14 @@ class Bench:
             abroad=self.abroad,
             cursor_news=CursorNews(self.peers, self.abroad),
             revocations=SimpleNamespace(forget=self.forgotten.append),
+            signals=Signals(
+                self.crier,
+                self.settings,
+                self.metrics,
+                feeds=self.feeds,
+                reader=self.reader,
+                relief=self.hub.relief,
+            ),
         )
         self.parts: Parts = parts
         self.live = Live(parts)

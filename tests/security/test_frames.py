@@ -38,7 +38,7 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("ping", {"t": 1}, PING),
     ("pong", {"t": 1}, NOTHING),
     ("focus", {"cid": "room"}, LATER),
-    ("signal", {"cid": "room", "body": 1}, LATER),
+    ("signal", {"cid": "room", "body": 1}, (NM, NM, NA, "nothing", "nothing")),
 ]
 ROWS = pytest.mark.parametrize(
     ("kind", "fields", "expected"), TABLE, ids=[f"{n} {row[0]}" for n, row in enumerate(TABLE)]
