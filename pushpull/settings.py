@@ -147,7 +147,7 @@ class Offline(_Section, frozen=True, kw_only=True):
     @property
     def silence_s(self) -> float:
         """After so long without a word its job goes to another worker: longer than one call with its tries takes."""
-        return 3 * self.timeout_s + 10
+        return 3 * self.timeout_s + 5
 
 
 class Log(_Section, frozen=True, kw_only=True):

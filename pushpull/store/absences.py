@@ -39,21 +39,25 @@ class Absences:
     def _cursor(self, cid: Cid) -> str:
         return self._keys.delivered(cid) if self._by == "delivered" else self._keys.read(cid)
 
-    async def look(self, cids: Sequence[Cid]) -> list[Look | PushpullError | None]:
-        """The first members who are behind in each, all in one pipeline; None: there is no such conversation."""
-        replies = await self._wire.run_many([self._look_call(cid, "", 0, "") for cid in cids], again=True)
+    async def look(self, cids: Sequence[Cid], *, young_s: float = 0.0) -> list[Look | PushpullError | None]:
+        """The first members who are behind in each, all in one pipeline; None: there is no such conversation.
+
+        Messages younger than `young_s` do not count: who is only behind those is not behind.
+        """
+        calls = [self._look_call(cid, "", 0, "", young_ms=int(young_s * 1000)) for cid in cids]
+        replies = await self._wire.run_many(calls, again=True)
         return [reply if isinstance(reply, PushpullError) else _look(reply) for reply in replies]
 
     async def look_on(self, cid: Cid, before: Look) -> Look | None:
-        """The next members after those of `before`, behind the same head."""
+        """The next members after those of `before`, behind the same message."""
         call = self._look_call(cid, before.upto, before.last_at, before.last_uid)
         return _look(await self._wire.run(call, again=True))
 
-    def _look_call(self, cid: Cid, upto: int | str, last_at: int, last_uid: str) -> Call:
+    def _look_call(self, cid: Cid, upto: int | str, last_at: int, last_uid: str, young_ms: int = 0) -> Call:
         keys = self._keys
         names = [keys.meta(cid), keys.members(cid), self._cursor(cid), keys.read(cid), keys.told(cid)]
-        names += [keys.prefs(cid), keys.quiet(cid), keys.mentions(cid), keys.claim(cid)]
-        return Call(_ABSENT, names, [upto, last_at, last_uid, CHUNK])
+        names += [keys.prefs(cid), keys.quiet(cid), keys.mentions(cid), keys.claim(cid), keys.log(cid)]
+        return Call(_ABSENT, names, [upto, last_at, last_uid, CHUNK, young_ms])
 
     async def claim(self, cid: Cid, event: str, look: Look, users: Sequence[Absent]) -> Notification | None:
         """Make the notification `event` for `users`, or get the one that is open (its id differs then).

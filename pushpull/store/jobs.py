@@ -59,7 +59,7 @@ class Jobs:
         """Make each of `cids` due `delay_s` from now, unless it is already.
 
         Returns for each the seconds until it is, or why it is not marked: a shard may be away. Nothing brings that
-        time forward: news before it need not be marked again.
+        time forward: news before it need not be marked again. But one an hour further off than the delay was not meant.
         """
         groups: dict[int, list[int]] = {}
         for i, cid in enumerate(cids):
@@ -126,10 +126,10 @@ class Jobs:
         args: list[Arg] = [GROUP, job.id, job.cid, int(delay_s * 1000), tries]
         await self._wire.run(Call(_RETRY, names, args), again=True)
 
-    async def bury(self, job: Job, why: str) -> None:
-        """Give it up; a dead letter says why."""
+    async def bury(self, job: Job, why: str, *, tries: int) -> None:
+        """Give it up after so many tries; a dead letter says why."""
         names = self._names(shard_of(job.cid), "jobs", "queued", "tries", "dead")
-        await self._wire.run(Call(_BURY, names, [GROUP, job.id, job.cid, why, MOST_DEAD]), again=True)
+        await self._wire.run(Call(_BURY, names, [GROUP, job.id, job.cid, why, tries, MOST_DEAD]), again=True)
 
     async def counts(self) -> JobCounts:
         """How many conversations are due later, wait for a worker, are being worked on, and are given up."""

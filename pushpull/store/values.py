@@ -281,7 +281,7 @@ class Look:
 
     head: Head
     now_ms: int  # by Redis' clock
-    upto: int
+    upto: int  # the newest message that is old enough to count; above it there may be young ones
     newest: int  # the newest message up to there that is not quiet; 0: not known
     claimed: bool  # a notification is under way
     absent: list[Absent]

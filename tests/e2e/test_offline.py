@@ -92,6 +92,18 @@ async def test_reading_takes_a_notification_back_and_acking_does_not(service: Lo
     assert receiver.notified() == {"carol": 1}
 
 
+async def test_who_reads_along_is_not_told_though_always_a_little_behind(serve: Serve, receiver: Receiver) -> None:
+    service = await serve(offline=webhook(receiver, delay_s=1.0))
+    await service.room("room", "bob", "carol")
+    for n in range(1, 50):
+        await service.post("room", str(n))
+        await service.server.put("/v1/conversations/room/cursors/bob", json={"read": n - 1})
+        await asyncio.sleep(0.03)
+    await receiver.until(lambda seen: len(seen.ids) == 1)
+    assert receiver.notified() == {"carol": 1}
+    await receiver.until(lambda seen: "bob" in seen.notified())  # what he did not read at last
+
+
 async def test_acking_takes_it_back_where_the_settings_say_so(serve: Serve, receiver: Receiver) -> None:
     service = await serve(offline=webhook(receiver, withdraw_by="delivered"))
     await service.room("room", "bob", "carol")

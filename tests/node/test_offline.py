@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pushpull.errors import StoreUnavailable
+from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Absent, Cid, ConversationSettings, Entry, Mode, Notification, Owed, Prefs, Uid
 from pushpull.node import offline as module
 from pushpull.node.marks import Marks
@@ -26,9 +25,12 @@ ROOM = Cid("room")
 FAILED = Answer("failed", "the receiver answered 500")
 
 
-def look(*users: str, upto: int = 3, own: str | None = "all", claimed: bool = False, last: str = "") -> Look:
+def look(
+    *users: str, upto: int = 3, young: int = 0, own: str | None = "all", claimed: bool = False, last: str = ""
+) -> Look:
+    """`young`: messages above `upto` that do not count yet."""
     return Look(
-        head=head(upto, settings=ConversationSettings(offline=own)),
+        head=head(upto + young, settings=ConversationSettings(offline=own)),
         now_ms=0,
         upto=upto,
         newest=upto,
@@ -51,6 +53,7 @@ class FakeStore:
         self.kept = True
         self.entries: dict[int, Entry] = {}
         self.takes: list[int] = []
+        self.marked: list[Cid] = []
         self.away = False
 
     async def take(self, worker: str, *, most: int) -> list[Job]:
@@ -64,16 +67,21 @@ class FakeStore:
             raise StoreUnavailable("redis cannot be reached")
         return self.kept
 
+    async def mark(self, cids: Sequence[Cid], *, delay_s: float) -> list[float | PushpullError]:
+        self.marked += cids
+        return [delay_s] * len(cids)
+
     async def finish(self, jobs: Sequence[Job]) -> None:
         self.ended.append(("done", *(job.cid for job in jobs)))
 
     async def retry(self, job: Job, *, delay_s: float, tries: int) -> None:
         self.ended.append(("retry", job.cid, delay_s, tries))
 
-    async def bury(self, job: Job, why: str) -> None:
-        self.ended.append(("dead", job.cid, why))
+    async def bury(self, job: Job, why: str, *, tries: int) -> None:
+        self.ended.append(("dead", job.cid, why, tries))
 
-    async def look(self, cids: Sequence[Cid]) -> list[Look | None]:
+    async def look(self, cids: Sequence[Cid], *, young_s: float) -> list[Look | None]:
+        assert young_s == 15, "half of the delay"
         return [self.looks[cid].pop(0) for cid in cids]
 
     async def look_on(self, cid: Cid, before: Look) -> Look | None:
@@ -119,7 +127,7 @@ class FakeWebhook:
 class Bench:
     def __init__(self, **offline: Any) -> None:
         self.store, self.webhook, self.metrics = FakeStore(), FakeWebhook(), Metrics()
-        self.marks = Marks(SimpleNamespace(), self.metrics, delay_s=30)  # type: ignore[arg-type]
+        self.marks = Marks(self.store, self.metrics, delay_s=30)
         store: Any = self.store
         self.worker = Offline(
             store,
@@ -132,7 +140,8 @@ class Bench:
         )
 
     def put(self, *looks: Look | None, cid: Cid = ROOM, tries: int = 0, taken: int = 1) -> None:
-        self.store.due.append(Job(id=f"1-{len(self.store.looks)}", cid=cid, tries=tries, taken=taken))
+        # Jobs that were made in the same millisecond, each in another shard, have the same id.
+        self.store.due.append(Job(id="1-0", cid=cid, tries=tries, taken=taken))
         self.store.looks[cid] = list(looks)
 
     async def work(self) -> None:
@@ -202,6 +211,24 @@ async def test_a_job_that_went_to_another_is_let_go_of(bench: Bench) -> None:
     bench.put(look("bob"))
     await bench.work()
     assert (bench.webhook.events, bench.store.ended) == ([], [])
+    assert bench.store.marked == [ROOM], "the other may have ended it before the claim: it is looked at once more"
+
+
+async def test_what_is_too_young_for_a_look_is_there_for_the_next(bench: Bench) -> None:
+    bench.put(look(young=1), cid=Cid("a"))
+    bench.put(look(young=0), cid=Cid("b"))
+    await bench.work()
+    assert bench.store.marked == ["a"]
+    assert bench.store.ended == [("done", "a", "b")]
+
+
+async def test_jobs_of_several_shards_with_one_id_are_several(bench: Bench) -> None:
+    bench.store.claim = lambda cid, event, seen, users: FakeStore().claim(cid, event, seen, users)  # type: ignore[method-assign]
+    bench.store.settle = lambda cid, event="", given_up=False: asyncio.sleep(0)  # type: ignore[assignment,method-assign]
+    for cid in ("a", "b"):
+        bench.put(look("bob"), cid=Cid(cid))
+    await bench.work()
+    assert sorted(bench.store.ended) == [("done", "a"), ("done", "b")]
 
 
 async def test_a_failed_call_is_tried_later_and_its_claim_stays(bench: Bench) -> None:
@@ -224,14 +251,14 @@ async def test_the_last_try_gives_the_job_up_and_its_users_count_as_not_told(ben
     bench.webhook.answers = [FAILED]
     bench.put(look("bob"), tries=9)
     await bench.work()
-    assert bench.store.ended == [("dead", ROOM, "the receiver answered 500")]
+    assert bench.store.ended == [("dead", ROOM, "the receiver answered 500", 10)]
     assert bench.store.open is None
 
 
 async def test_a_job_over_which_workers_end_is_given_up_unseen(bench: Bench) -> None:
     bench.put(look("bob"), taken=11)
     await bench.work()
-    assert bench.store.ended == [("dead", ROOM, "workers ended over it")]
+    assert bench.store.ended == [("dead", ROOM, "workers ended over it", 10)]
     assert bench.webhook.events == []
 
 
@@ -275,6 +302,42 @@ async def test_a_pause_that_the_receiver_asks_for_holds_for_all_jobs(
     bench.store.open = None
     await bench.work()
     assert len(bench.webhook.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait_s"), [(Answer("failed", "429", 20.0), 20.0), (Answer("gone", "the receiver answered 410"), 30.0)]
+)
+async def test_what_is_under_way_elsewhere_pauses_and_ends_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: Answer, wait_s: float
+) -> None:
+    monkeypatch.setattr(module, "time", Clock())
+    bench.worker._settings = Settings(offline=OfflineSettings(batch=1))
+    opens: dict[Cid, FakeStore] = {Cid("a"): FakeStore(), Cid("b"): FakeStore()}
+    bench.store.claim = lambda cid, event, seen, users: opens[cid].claim(cid, event, seen, users)  # type: ignore[method-assign]
+    bench.store.settle = lambda cid, event="", given_up=False: opens[cid].settle(cid, event)  # type: ignore[method-assign]
+    bench.webhook.answers = [answer, Answer("delivered")]
+    bench.put(look("bob"), cid=Cid("b"))
+    bench.put(look("bob", "carol"), cid=Cid("a"), tries=4)
+    await bench.work()
+    assert len(bench.webhook.events) == 2, "nothing for carol"
+    assert ("retry", "a", wait_s, 0) in bench.store.ended
+
+
+async def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    bench.store.claim = lambda cid, event, seen, users: FakeStore().claim(cid, event, seen, users)  # type: ignore[method-assign]
+    bench.webhook.answers = [Answer("failed", "429", 20.0), Answer("failed", "429", 1.0)]
+    bench.put(look("bob"), cid=Cid("a"))
+    bench.put(look("bob"), cid=Cid("b"))
+    await bench.work()
+    takes = len(bench.store.takes)
+    clock.now += 2
+    await bench.work()
+    assert len(bench.store.takes) == takes
+    clock.now += 18
+    await bench.work()
+    assert len(bench.store.takes) == takes + 1
 
 
 async def test_an_outage_is_one_line_and_its_end_another(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

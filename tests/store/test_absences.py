@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 from pushpull.errors import NoSuchConversation, NotAMember
@@ -80,6 +83,37 @@ async def test_looks_go_on_in_chunks_behind_the_same_head(store: Store, monkeypa
         assert found.upto == 1
     assert [len(chunk) for chunk in seen] == [3, 3, 3, 0]
     assert sorted(uid for chunk in seen for uid in chunk) == sorted([BOB, CAROL, *(f"u{n}" for n in range(7))])
+
+
+async def test_messages_that_are_too_young_do_not_count(store: Store) -> None:
+    await send_many(store, 5)
+    await asyncio.sleep(0.25)
+    await read(store, BOB, 5)
+    await read(store, CAROL, 4)
+    await send_many(store, 45)
+    (found,) = await store.absences.look([ROOM], young_s=0.2)
+    assert isinstance(found, Look)
+    assert (found.upto, found.newest, found.head.seq) == (5, 5, 45)
+    assert {who.uid: who.unread for who in found.absent} == {CAROL: 1}, "Bob is behind, but not for long enough"
+    (too_early,) = await store.absences.look([ROOM], young_s=60)
+    assert isinstance(too_early, Look)
+    assert (too_early.upto, too_early.absent) == (0, [])
+
+
+async def test_ages_that_a_clock_tells_wrongly_do_not_count(store: Store) -> None:
+    await send_many(store, 2)
+    ahead = f"2-{int((time.time() + 3_600) * 1000) * 1024}"
+    await store._wire.commands([("HSET", store._keys.meta(ROOM), "last", ahead)], again=True)
+    (found,) = await store.absences.look([ROOM], young_s=60)
+    assert isinstance(found, Look)
+    assert found.upto == 2
+
+
+async def test_who_is_seen_twice_is_claimed_once(store: Store) -> None:
+    await send_many(store, 1)
+    seen = await look(store)
+    made = await store.absences.claim(ROOM, "e1", seen, seen.absent * 2)
+    assert names(made) == [BOB, CAROL]
 
 
 async def test_a_claim_is_made_once_and_whoever_comes_later_gets_the_same(store: Store) -> None:

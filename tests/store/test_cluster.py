@@ -81,7 +81,7 @@ async def offline(store: Store) -> None:
     for job in retried:
         await store.jobs.retry(job, delay_s=9, tries=1)
     for job in buried:
-        await store.jobs.bury(job, "why")
+        await store.jobs.bury(job, "why", tries=1)
     assert await store.jobs.counts() == JobCounts(due=4, waiting=0, pending=0, dead=4)
     assert len(await store.jobs.dead(limit=9)) == await store.jobs.requeue() == 4
     await store.jobs.forget_workers()

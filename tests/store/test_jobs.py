@@ -128,14 +128,31 @@ async def test_a_retry_waits_for_its_time_and_news_do_not_bring_it_forward(jobs:
     assert await jobs.take("w", most=1) == []
 
 
+async def test_a_mark_that_is_too_far_off_was_made_by_a_clock_that_went_wrong(jobs: Jobs) -> None:
+    await jobs.mark(CIDS[:1], delay_s=30 + 3_700)
+    assert await jobs.mark(CIDS[:1], delay_s=30) == [30]
+    await jobs.mark(CIDS[1:2], delay_s=30 + 3_500)
+    (left,) = await jobs.mark(CIDS[1:2], delay_s=30)
+    assert isinstance(left, float)
+    assert left > 3_500, "a receiver asked for a pause"
+
+
+async def test_where_the_jobs_were_lost_their_conversations_have_new_ones(jobs: Jobs, store: Store) -> None:
+    await due(jobs, CIDS[0])
+    await jobs.take("w", most=100)
+    await store._wire.commands([("DEL", store._keys.jobs(shard_of(CIDS[0]), "jobs"))], again=True)
+    await due(jobs, CIDS[0])
+    assert cids(await jobs.take("w", most=100)) == [CIDS[0]]
+
+
 async def test_a_job_that_is_given_up_is_a_dead_letter_until_it_is_requeued(jobs: Jobs) -> None:
     await due(jobs, *CIDS[:3])
     for job in await jobs.take("w", most=100):
-        await jobs.bury(job, "the receiver answered 500")
+        await jobs.bury(job, "the receiver answered 500", tries=10)
     assert await jobs.counts() == JobCounts(due=0, waiting=0, pending=0, dead=3)
     letters = await jobs.dead(limit=10)
     assert sorted(letter.cid for letter in letters) == CIDS[:3]
-    assert {(letter.why, letter.tries) for letter in letters} == {("the receiver answered 500", 0)}
+    assert {(letter.why, letter.tries) for letter in letters} == {("the receiver answered 500", 10)}
     assert len(await jobs.dead(limit=2)) == 2
 
     assert await jobs.requeue([letters[0].id, "0.1-1"]) == 1
@@ -161,7 +178,7 @@ async def test_dead_letters_are_bounded_and_the_oldest_go(real_store: Store, mon
     same_shard = [cid for n in range(2000) if shard_of(cid := Cid(f"d{n}")) == 0][:400]
     await due(jobs, *same_shard)
     for job in await jobs.take("w", most=1600):
-        await jobs.bury(job, "no")
+        await jobs.bury(job, "no", tries=1)
     assert 100 <= (await jobs.counts()).dead < 400
     newest = (await jobs.dead(limit=1))[0]
     assert newest.cid == max(same_shard), "of those due together the last by name is taken last"

@@ -14,9 +14,12 @@ if open then return open end
 local seq = tonumber(redis.call('HGET', META, 'seq') or '')
 if not seq then return nil end
 
-local told, rows = {}, {}
+local told, rows, met = {}, {}, {}
 local function consider(i)
   local uid = ARGV[i]
+  -- Who reads a part of it between two looks is seen by both.
+  if met[uid] then return end
+  met[uid] = true
   local at = tonumber(redis.call('ZSCORE', CURSOR, uid) or '')
   if not at or at >= UPTO or not redis.call('ZSCORE', MEMBERS, uid) then return end
   local told_at = tonumber(redis.call('ZSCORE', TOLD, uid) or '0')

@@ -9,14 +9,17 @@ local GROUP, WORKER = ARGV[1], ARGV[2]
 local TAKEN, IDLE_MS, MOST = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local PROMOTED, LATER_MS = 1000, 1000
 
-if redis.call('EXISTS', JOBS) == 0 then redis.call('XGROUP', 'CREATE', JOBS, GROUP, '0', 'MKSTREAM') end
+if redis.call('EXISTS', JOBS) == 0 then
+  redis.call('XGROUP', 'CREATE', JOBS, GROUP, '0', 'MKSTREAM')
+  redis.call('DEL', QUEUED) -- of jobs that are no more: their conversations would never have another
+end
 
 local now = now_in_ms()
 local room = math.min(PROMOTED, MOST - redis.call('SCARD', QUEUED))
 if room > 0 then
   for _, cid in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', exact(now), 'LIMIT', 0, room)) do
     if redis.call('SADD', QUEUED, cid) == 1 then
-      redis.call('XADD', JOBS, '*', 'cid', cid)
+      redis.call('XADD', JOBS, '*', 'cid', cid, 'v', 1)
       redis.call('ZREM', DUE, cid)
     else
       redis.call('ZADD', DUE, exact(now + LATER_MS), cid)
