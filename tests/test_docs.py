@@ -167,10 +167,11 @@ async def test_samples_have_the_fields_that_the_service_sends(process: ServicePr
 async def heard_from(service: Service) -> dict[str, Sample]:
     """One frame of each type, as a running service says it."""
     try:
-        await service.room("tea", "bob", data={"title": "Tea"})
+        await service.room("tea", "alice", "bob", data={"title": "Tea"})
         await service.post("tea", "first")
         bob = await service.wire()
-        live = {"welcome": await bob.greet(token=token_for("bob"), device="phone", positions={"tea": "1-1"})}
+        asks = {"positions": {"tea": "1-1"}, "features": ["receipts"]}
+        live = {"welcome": await bob.greet(token=token_for("bob"), device="phone", **asks)}
         await bob.say("sync")
         live["sync"] = await bob.hear("sync")
         live["reset"] = await bob.hear("reset")
@@ -182,6 +183,8 @@ async def heard_from(service: Service) -> dict[str, Sample]:
         tab = await service.device("bob", "tab")
         await tab.say("signal", cid="tea", body=1)
         live["signal"] = await bob.hear("signal")
+        await service.server.put("/v1/conversations/tea/cursors/alice", json={"read": 1})
+        live["receipt"] = await bob.hear("receipt")
         await bob.say("send", cid="tea", cmid="mine", body=1)
         live["sent"] = await bob.hear("sent")
         await bob.say("send", cid="nowhere", cmid="mine", body=1)

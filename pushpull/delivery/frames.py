@@ -23,6 +23,7 @@ from pushpull.model import CMID_MAX, EXACT_MAX, NAME_MAX, Cid, Cursors, Entry, S
 
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500
+RECEIPTS: Final = "receipts"  # among the features of a hello: tell me how far the others are
 
 Rid = str | Exact | None
 
@@ -208,6 +209,16 @@ def notice(cid: Cid, *, head: int, count: int, mentioned: bool = False) -> bytes
 def signal(cid: Cid, sender: str, body: bytes) -> bytes:
     """`signal`: something passing that `sender` said; `body` is JSON already."""
     return b'{"type":"signal","cid":"%b","from":"%b","body":%b}' % (cid.encode(), sender.encode(), body)
+
+
+def receipt(cid: Cid, user: str, *, delivered: int, read: int) -> bytes:
+    """`receipt`: another member's cursors, both as they are now."""
+    return b'{"type":"receipt","cid":"%b","user":"%b","delivered":%d,"read":%d}' % (
+        cid.encode(),
+        user.encode(),
+        delivered,
+        read,
+    )
 
 
 # --------------------------------------------------------------------------------------- frames for one receiver

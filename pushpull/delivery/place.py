@@ -55,6 +55,7 @@ class Device:
     uid: Uid
     name: str
     connection: Connection
+    receipts: bool = False  # it asked to be told of the others' cursors
 
 
 class Place:

@@ -94,6 +94,7 @@ class Session:
         self.phase = Phase.WAITING
         self.uid = Uid("")
         self.device = ""
+        self.receipts = False  # the hello asked for them
         self.owner: Device | None = None  # whose places these are, from `opened` on
         self.expires_at: float | None = None
         self.places: dict[Cid, Place] = {}
@@ -152,7 +153,7 @@ class Session:
         except PushpullError as problem:
             return [self.close(BAD_FRAME, problem.message)]
         self.phase = Phase.CHECKING
-        self.device = frame.device
+        self.device, self.receipts = frame.device, frames.RECEIPTS in frame.features
         return [Authenticate(frame)]
 
     def _take_open(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
@@ -235,7 +236,7 @@ class Session:
         self.phase = Phase.OPEN
         self._due = 0.0
         self.uid = uid
-        self.owner = Device(self.id, uid, self.device, self.connection)
+        self.owner = Device(self.id, uid, self.device, self.connection, self.receipts)
         self.expires_at = expires_at
 
     def send_failed(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError
@@ -30,19 +30,30 @@ Moved = Callable[[Cid, Uid, Cursors], None]
 
 class CursorStore(Protocol):
     async def flush(
-        self, moves: Mapping[Cid, Sequence[CursorMove]]
+        self, moves: Mapping[Cid, Sequence[CursorMove]], *, ring: Collection[Cid] = ()
     ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]: ...
 
 
 class CursorWriter:
     def __init__(
-        self, store: CursorStore, metrics: Metrics, *, flush_ms: int, moved: Moved, lane: Lane = one_lane
+        self,
+        store: CursorStore,
+        metrics: Metrics,
+        *,
+        flush_ms: int,
+        moved: Moved,
+        asked: Callable[[Cid], bool] = lambda cid: False,
+        lane: Lane = one_lane,
     ) -> None:
-        """`moved` is called for each user whose cursors moved, after they did."""
+        """`moved` is called for each user whose cursors moved, after they did.
+
+        `asked`: whether others want to hear of cursors in a conversation; then its bell is rung.
+        """
         self._store = store
         self._metrics = metrics
         self._flush_s = flush_ms / 1000
         self._moved = moved
+        self._asked = asked
         self._lane = lane
         self._lanes: dict[int, _LaneWriter] = {}
 
@@ -51,7 +62,8 @@ class CursorWriter:
         lane = self._lane(cid)
         writer = self._lanes.get(lane)
         if writer is None:
-            writer = self._lanes[lane] = _LaneWriter(self._store, self._metrics, self._flush_s, self._moved)
+            writer = _LaneWriter(self._store, self._metrics, self._flush_s, self._moved, self._asked)
+            self._lanes[lane] = writer
         writer.move(cid, uid, delivered, read)
 
     async def flush(self) -> bool:
@@ -62,11 +74,14 @@ class CursorWriter:
 class _LaneWriter:
     """What waits in one lane, and the task that writes it."""
 
-    def __init__(self, store: CursorStore, metrics: Metrics, flush_s: float, moved: Moved) -> None:
+    def __init__(
+        self, store: CursorStore, metrics: Metrics, flush_s: float, moved: Moved, asked: Callable[[Cid], bool]
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._flush_s = flush_s
         self._moved = moved
+        self._asked = asked
         self._waiting: dict[Cid, dict[Uid, CursorMove]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
@@ -99,7 +114,7 @@ class _LaneWriter:
         self, moves: Mapping[Cid, Sequence[CursorMove]]
     ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]:
         try:
-            results = await self._store.flush(moves)
+            results = await self._store.flush(moves, ring={cid for cid in moves if self._asked(cid)})
         except PushpullError as problem:
             results = dict.fromkeys(moves, problem)
         problems = [after for after in results.values() if isinstance(after, PushpullError)]

@@ -33,6 +33,7 @@ class Heartbeat:
                 "lag_ms": round(self._lag_s() * 1000, 1),
                 "started_at": self._started_ms,
                 "draining": parts.draining,
+                "receipts": parts.receipts.wanted,
             },
         )
         # A beat whose answer was lost is said again, and Redis answers the second that all is well.
@@ -40,5 +41,5 @@ class Heartbeat:
         self._beaten_at = began
         if (late or not alive) and len(parts.peers) > 0:
             parts.background.spawn(standing.check(parts), "sessions check")
-        await parts.store.nodes.alive()
+        parts.receipts.noted(await parts.store.nodes.alive())
         parts.abroad.keep(parts.store.nodes.known)

@@ -20,7 +20,8 @@ from pushpull.node.announcements import Announcements
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
-from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, SignalBell, Subscribed
+from pushpull.store.passing import ReceiptBell, SignalBell
+from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, Subscribed
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ class Live:
                 self._carry_out(feed, change)
             case SignalBell():
                 self._parts.signals.heard(ring)
+            case ReceiptBell():
+                self._parts.receipts.heard(ring)
             case Subscribed(cid):
                 self._parts.feeds.confirmed(cid)
             case Announcement():

@@ -68,6 +68,7 @@ class Metrics:
         self.acks = self._counter("acks", "Acks that moved a device forward")
         self.notices = self._counter("notices", "Notices handed to devices")
         self.signals = self._counter("signals", "Signals handed to devices")
+        self.receipts = self._counter("receipts", "Receipts handed to devices")
         self.pulls = self._counter("pulls", "Pages answered")
         self.log_reads = self._counter("log_reads", "Range reads sent to Redis")
         self.demotions = self._counter(

@@ -41,6 +41,7 @@ from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
 from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
+from pushpull.node.receipts import TELL_S, Receipts
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
 from pushpull.node.signals import Signals
@@ -91,6 +92,7 @@ class Node:
         self._away = Away(store, webhook, self.metrics, settings, worker=self.id, mode_of=self.mode_of)
         feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale, lane=store.lane)
         hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background)
+        receipts = Receipts(self.id, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief)
         self.parts = Parts(
             node_id=self.id,
             settings=settings,
@@ -114,10 +116,12 @@ class Node:
                 self.metrics,
                 flush_ms=settings.delivery.cursor_flush_ms,
                 moved=self._cursor_news.moved,
+                asked=receipts.asked,
                 lane=store.lane,
             ),
             cursor_news=self._cursor_news,
             revocations=Revocations(store.presence),
+            receipts=receipts,
             signals=Signals(store.signals, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief),
             abroad=self._abroad,
         )
@@ -140,6 +144,7 @@ class Node:
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
         repeat(self._refuse_late, every_s=LATE_SENDS_S, name="late sends")
         repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
+        repeat(self.parts.receipts.tell_waiting, every_s=TELL_S, name="receipts")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
@@ -226,7 +231,8 @@ class Node:
             delivered=None if delivered is None else str(delivered),
             read=None if read is None else str(read),
         )
-        flushed = (await self.store.cursors.flush({cid: [move]}))[cid]
+        ring = {cid} if self.parts.receipts.asked(cid) else set()
+        flushed = (await self.store.cursors.flush({cid: [move]}, ring=ring))[cid]
         if isinstance(flushed, PushpullError):
             raise flushed
         after = flushed[0]

@@ -15,6 +15,7 @@ from pushpull.node.hub import Hub
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.peers import Peers
+from pushpull.node.receipts import Receipts
 from pushpull.node.revocations import Revocations
 from pushpull.node.signals import Signals
 from pushpull.settings import Settings
@@ -38,5 +39,6 @@ class Parts:
     cursor_news: CursorNews
     revocations: Revocations
     signals: Signals
+    receipts: Receipts
     abroad: Abroad
     draining: bool = False

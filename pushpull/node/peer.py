@@ -100,6 +100,7 @@ class Peer:
         if session.owner is not None:
             self._parts.metrics.sessions.set(len(self._parts.peers))
             self._parts.abroad.left(session.uid)
+            self._parts.receipts.left(session)
             self._parts.background.spawn(self._leave_registry(), "leave registry")
 
     def close(self, code: int, reason: str) -> None:
@@ -197,6 +198,7 @@ class Peer:
         allowance = self._parts.allowances.of(claims.uid)
         self.session.opened(claims.uid, expires_at=on_loop_clock(claims.expires_at), allowance=allowance)
         self._parts.peers.open(self)
+        self._parts.receipts.opened(self.session)
         self._parts.metrics.sessions.set(len(self._parts.peers))
         await self._enter(hello.client[:CLIENT_NAME_MAX])
         self.write(frames.welcome(welcome(self._parts, self.session, claims), hello.rid))

@@ -21,8 +21,8 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.relief import Relief
 from pushpull.settings import Settings
+from pushpull.store.passing import SignalBell
 from pushpull.store.signals import Said, too_many_to_signal
-from pushpull.store.values import SignalBell
 
 WAITING_MAX: Final = 1_000
 STALE_S: Final = 1.0

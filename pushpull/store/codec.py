@@ -3,7 +3,8 @@
 A bell is `1 <id> <prev> <epoch> <mver> <floor> <count> <blob>`; the blob, empty when the message is large, is the JSON
 array [from, cmid, kind, quiet, mentions, ref, body] made here before the append and carried by Lua unopened.
 
-On the same channel a signal is `s1 <epoch> <mver> <from> <session> <body>`.
+On the same channel a signal is `s1 <epoch> <mver> <from> <session> <body>`, and where members stand is
+`r1 <epoch> <mver>` with ` <uid> <delivered> <read>` for each of them.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from pushpull.model import (
     seq_of,
     ts_of,
 )
-from pushpull.store.values import Bell, SignalBell
+from pushpull.store.passing import ReceiptBell, SignalBell
+from pushpull.store.values import Bell
 
 BELL_VERSION: Final = b"1"
 SIGNAL_VERSION: Final = b"s1"
+RECEIPT_VERSION: Final = b"r1"
 SETTING_PREFIX: Final = "set:"  # before a setting's name among the fields of meta
 EVERYONE: Final = "*"
 BLOB_OVERHEAD_BYTES: Final = 512  # sender, cmid, kind, ref and a few mentions beside the body
@@ -90,9 +93,23 @@ def mention_field(draft: Draft) -> bytes:
     return _encode(draft.mentions) if draft.mentions else b""
 
 
-def rung(cid: Cid, payload: bytes) -> Bell | SignalBell:
+def rung(cid: Cid, payload: bytes) -> Bell | SignalBell | ReceiptBell:
     """Decode what came on a bell's channel; ValueError (or a subclass) when this release cannot read it."""
-    return signal(cid, payload) if payload.startswith(b"s") else bell(cid, payload)
+    kind = payload[:1]
+    if kind == b"s":
+        return signal(cid, payload)
+    return receipts(cid, payload) if kind == b"r" else bell(cid, payload)
+
+
+def receipts(cid: Cid, payload: bytes) -> ReceiptBell:
+    """Decode where members stand; ValueError (or a subclass) when this release cannot read it."""
+    version, epoch, mver, *moved = payload.split(b" ")
+    if version != RECEIPT_VERSION:
+        raise ValueError(f"receipt version {version[:8]!r} is not {RECEIPT_VERSION!r}")
+    stands = zip(moved[::3], moved[1::3], moved[2::3], strict=True)
+    return ReceiptBell(
+        cid, epoch.decode(), int(mver), tuple((Uid(uid.decode()), int(at), int(read)) for uid, at, read in stands)
+    )
 
 
 def signal(cid: Cid, payload: bytes) -> SignalBell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from pushpull.errors import NoSuchMessage, PushpullError, no_such_conversation
@@ -29,16 +29,21 @@ class CursorTable:
         self._wire = wire
         self._keys = keys
 
-    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None] | PushpullError]:
+    async def flush(
+        self, moves: Mapping[Cid, Sequence[CursorMove]], *, ring: Collection[Cid] = ()
+    ) -> dict[Cid, list[Cursors | None] | PushpullError]:
         """Move cursors forward, one script call per conversation and 1,000 moves, all in one pipeline.
 
         A log id counts only if it is the log's own, redacted, or below the floor; a bare seq is clamped to the head.
         For each move, in order: the cursors after it, or None when nothing moved or the user is no member (then also
         when there is no such conversation). May be repeated safely. Of a conversation that Redis did not take all
         of: StoreUnavailable in its place.
+
+        In those named in `ring` the bell says where all these members stand now, moved or not: a ReceiptBell.
         """
         pieces = [(cid, piece) for cid, asked in moves.items() for piece in slices(asked, MOVES_PER_CALL)]
-        replies = await self._wire.run_many([self._flush_call(cid, piece) for cid, piece in pieces], again=True)
+        calls = [self._flush_call(cid, piece, cid in ring) for cid, piece in pieces]
+        replies = await self._wire.run_many(calls, again=True)
         results: dict[Cid, list[Cursors | None] | PushpullError] = {cid: [] for cid in moves}
         for (cid, piece), reply in zip(pieces, replies, strict=True):
             so_far = results[cid]
@@ -48,13 +53,13 @@ class CursorTable:
                 so_far.extend(_moved(reply, len(piece)))
         return results
 
-    def _flush_call(self, cid: Cid, moves: Sequence[CursorMove]) -> Call:
+    def _flush_call(self, cid: Cid, moves: Sequence[CursorMove], rings: bool) -> Call:
         keys = self._keys
         names = [keys.meta(cid), keys.log(cid), keys.members(cid), keys.delivered(cid), keys.read(cid)]
-        args: list[Arg] = []
+        args: list[Arg] = ["1" if rings else ""]
         for move in moves:
             args += (move.uid, move.delivered or "", move.read or "")
-        return Call(FLUSH, [*names, keys.quiet(cid), keys.redacted(cid)], args)
+        return Call(FLUSH, [*names, keys.quiet(cid), keys.redacted(cid), keys.bell(cid)], args)
 
     async def get(self, cid: Cid, uid: Uid) -> Cursors | None:
         """One member's cursors; None: no such conversation, or not a member."""

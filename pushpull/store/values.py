@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from pushpull.model import ZERO_ID, Absent, Cid, Cursors, Entry, Head, LogId, Role, SessionId, Uid
+from pushpull.store.passing import ReceiptBell, SignalBell
 
 Unnamed = Literal["delivered", "all", "head"]
 """Where a device begins in a conversation that it names no position in."""
@@ -193,17 +194,6 @@ class Bell(msgspec.Struct, frozen=True, gc=False):
     entry: Entry | None  # None: too large to ride on the bell, read the log
 
 
-class SignalBell(msgspec.Struct, frozen=True, gc=False):
-    """Somebody said something in passing; `epoch` and `mver` are the conversation's at that moment."""
-
-    cid: Cid
-    epoch: str
-    mver: int
-    sender: Uid
-    session: SessionId  # whose device said it
-    body: bytes  # JSON
-
-
 @dataclass(frozen=True, slots=True)
 class Subscribed:
     """Bells of `cid` ring from here on; those before may be lost: read the log from the tail."""
@@ -240,7 +230,7 @@ class ProbeEcho:
     shard: str = ""
 
 
-Ring = Bell | SignalBell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
+Ring = Bell | SignalBell | ReceiptBell | Subscribed | ControlSubscribed | Announcement | ProbeEcho
 """Whatever `Bells.next` may hand out."""
 
 

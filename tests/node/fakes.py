@@ -22,6 +22,7 @@ from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
+from pushpull.node.receipts import Receipts
 from pushpull.node.signals import Signals
 from pushpull.settings import Delivery, Limits, Settings
 from pushpull.store.signals import Said
@@ -367,6 +368,9 @@ class Bench:
         self.feeds = Feeds(self.log, self.board, self.settings.delivery, self.reader.mark_stale)
         self.board.feeds = self.feeds
         self.hub = Hub(self.settings, self.metrics, feeds=self.feeds, reader=self.reader, background=self.background)
+        self.receipts = Receipts(
+            "here", self.settings, self.metrics, feeds=self.feeds, reader=self.reader, relief=self.hub.relief
+        )
         self.peers = Peers(100)
         self.abroad = Abroad("here", self.presence, self.presence, self.peers, self.background)
         parts: Any = SimpleNamespace(
@@ -381,6 +385,7 @@ class Bench:
             abroad=self.abroad,
             cursor_news=CursorNews(self.peers, self.abroad),
             revocations=SimpleNamespace(forget=self.forgotten.append),
+            receipts=self.receipts,
             signals=Signals(
                 self.crier,
                 self.settings,
@@ -398,21 +403,23 @@ class Bench:
     async def open(self, cid: Cid = ROOM) -> Feed:
         return (await self.feeds.open([cid]))[cid]
 
-    def peer(self, uid: str = "") -> FakePeer:
-        """A device that has said hello."""
+    def peer(self, uid: str = "", *, features: str = "") -> FakePeer:
+        """A device that has said hello, and asked for these features."""
         n = len(self.peers.connected)
         session = Session(SessionId(f"s{n}"), Connection(), settings=self.settings, now=0.0)
-        session.receive(f'{{"type":"hello","device":"d{n}"}}', 0.0)
+        session.receive(f'{{"type":"hello","device":"d{n}","features":["{features}"]}}', 0.0)
         session.opened(Uid(uid or f"u{n}"), expires_at=None)
         peer = FakePeer(session, self.hub)
         self.peers.connect(peer)
         self.peers.open(peer)
         return peer
 
-    def attach(self, feed: Feed, *, at: int | None = None, mode: Mode | None = None, uid: str = "") -> Place:
+    def attach(
+        self, feed: Feed, *, at: int | None = None, mode: Mode | None = None, uid: str = "", features: str = ""
+    ) -> Place:
         """A device that stands at `at`, or at the head."""
         start = feed.tail.head if at is None else at
-        session = self.peer(uid).session
+        session = self.peer(uid, features=features).session
         place = session.attach(feed.cid, log_id(start), mode or feed.mode)
         feed.add(place)
         self.places.append(place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -23,14 +23,18 @@ class Cursor:
 
     def __init__(self) -> None:
         self.flushes: list[dict[Cid, list[CursorMove]]] = []
+        self.rung: list[set[Cid]] = []
         self.problem: StoreUnavailable | None = None
         self.tries = 0
         self.hold = asyncio.Event()
         self.hold.set()
         self.still: set[Uid] = set()
 
-    async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None]]:
+    async def flush(
+        self, moves: Mapping[Cid, Sequence[CursorMove]], *, ring: Collection[Cid] = ()
+    ) -> dict[Cid, list[Cursors | None]]:
         self.tries += 1
+        self.rung.append(set(ring))
         await self.hold.wait()
         if self.problem is not None:
             raise self.problem
@@ -178,7 +182,9 @@ async def test_a_lane_that_is_held_up_keeps_no_others_cursors_waiting(
     store: Cursor, told: list[tuple[Cid, Uid]]
 ) -> None:
     class Shards:
-        async def flush(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> dict[Cid, list[Cursors | None]]:
+        async def flush(
+            self, moves: Mapping[Cid, Sequence[CursorMove]], *, ring: Collection[Cid] = ()
+        ) -> dict[Cid, list[Cursors | None]]:
             if ROOM in moves:
                 await store.hold.wait()
             return await store.flush(moves) if ROOM in moves else {cid: [Cursors(1, 1, 0, 1)] for cid in moves}
@@ -210,7 +216,7 @@ async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
         away = True
 
         async def flush(
-            self, moves: Mapping[Cid, Sequence[CursorMove]]
+            self, moves: Mapping[Cid, Sequence[CursorMove]], *, ring: Collection[Cid] = ()
         ) -> dict[Cid, list[Cursors | None] | PushpullError]:
             refused = StoreUnavailable("redis is away")
             return {cid: refused if self.away and cid == ROOM else [Cursors(1, 1, 0, 1)] for cid in moves}
@@ -228,3 +234,13 @@ async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
     for task in asyncio.all_tasks():
         if task.get_name() == "cursor-flush":
             task.cancel()
+
+
+async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
+    writer = CursorWriter(store, Metrics(), flush_ms=1, moved=lambda *what: None, asked=lambda cid: cid == OTHER)
+
+    writer.move(ROOM, ALICE, delivered="1")
+    writer.move(OTHER, ALICE, delivered="1")
+    await writer.flush()
+
+    assert store.rung == [{OTHER}]

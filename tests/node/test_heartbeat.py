@@ -10,6 +10,8 @@ import pytest
 
 from pushpull.node import heartbeat
 from pushpull.node.heartbeat import Heartbeat
+from pushpull.store.values import NodeRecord
+from tests.delivery.words import ROOM
 from tests.node.fakes import Bench, Clock, FakePeer, turns
 
 
@@ -20,13 +22,17 @@ class Table:
         self.known = frozenset({"here"})
         self.alive_before = True
         self.slow_s = 0.0
+        self.said: Mapping[str, object] = {}
+        self.others: list[NodeRecord] = []
         self._clock = clock
 
     async def beat(self, node: str, info: Mapping[str, object]) -> bool:
+        self.said = info
         self._clock.now += self.slow_s
         return self.alive_before
 
-    async def alive(self) -> None: ...
+    async def alive(self) -> list[NodeRecord]:
+        return self.others
 
 
 @pytest.fixture
@@ -77,3 +83,22 @@ async def test_a_long_silence_is_noticed_though_redis_says_that_all_is_well(benc
     await heart.beat()
 
     assert await looked(peer)
+
+
+async def test_a_beat_says_whether_devices_here_asked_for_receipts_and_hears_whether_others_did(
+    bench: Bench, table: Table
+) -> None:
+    heart, _ = heart_of(bench, table)
+    await heart.beat()
+    assert table.said["receipts"] is False
+    assert not bench.receipts.asked(ROOM)
+
+    bench.receipts.opened(bench.peer("a", features="receipts").session)
+    table.others = [NodeRecord("here", 0, {"receipts": True}), NodeRecord("there", 0, {"receipts": True})]
+    await heart.beat()
+
+    assert table.said["receipts"] is True
+    assert bench.receipts.asked(ROOM)
+    table.others = table.others[:1]
+    await heart.beat()
+    assert not bench.receipts.asked(ROOM)

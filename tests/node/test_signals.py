@@ -13,7 +13,7 @@ from pushpull.errors import NotAllowed, StoreUnavailable
 from pushpull.model import Mode, SessionId, Uid
 from pushpull.node import signals
 from pushpull.node.signals import WAITING_MAX
-from pushpull.store.values import SignalBell
+from pushpull.store.passing import SignalBell
 from tests.delivery.words import ALICE, ROOM
 from tests.node.fakes import Bench, turns
 

@@ -8,6 +8,9 @@ from redis.asyncio import Redis
 from pushpull.errors import NoSuchConversation, NoSuchMessage
 from pushpull.model import Cid, Cursors, Role, Uid
 from pushpull.store import CursorMove, Store
+from pushpull.store.bells import Bells
+from pushpull.store.passing import ReceiptBell
+from pushpull.store.values import Ring, Subscribed
 from tests.store.conftest import ALICE, BOB, CAROL, ROOM
 from tests.store.drafts import send, send_many
 from tests.store.planting import lose_tail
@@ -127,3 +130,35 @@ async def test_behind_skips_nobody_when_others_move_meanwhile(store: Store) -> N
         await move(store, "3", uid=rows[0][0])
         await move(store, "3", uid=rows[-1][0])
     assert seen == sorted([ALICE, BOB, CAROL, *uids])
+
+
+async def test_the_bell_says_where_those_who_moved_stand_if_it_is_to_ring(store: Store) -> None:
+    await send_many(store, 5, own=False)
+    bells = store.bells()
+    await bells.start("n1")
+    await bells.subscribe([ROOM])
+    try:
+        while not isinstance(await bells.next(1.0), Subscribed):
+            pass
+        moves = [
+            CursorMove(uid=ALICE, delivered="3", read="2"),
+            CursorMove(uid=BOB, delivered="1"),
+            CursorMove(uid=Uid("stranger"), delivered="1"),
+        ]
+        await store.cursors.flush({ROOM: moves[:1]})
+        await store.cursors.flush({ROOM: moves}, ring=[ROOM])
+        head = await store.conversations.head(ROOM)
+
+        rung = [ring for ring in await heard(bells) if isinstance(ring, ReceiptBell)]
+        # One bell, of the second flush; alice had moved before, and is told of again.
+        assert rung == [ReceiptBell(ROOM, head.epoch, head.mver, ((ALICE, 3, 2), (BOB, 1, 0)))]
+    finally:
+        await bells.aclose()
+
+
+async def heard(bells: Bells) -> list[Ring]:
+    """All that rings until nothing has for a while."""
+    rings: list[Ring] = []
+    while (ring := await bells.next(0.2)) is not None:
+        rings += [ring, *bells.ready()]
+    return rings

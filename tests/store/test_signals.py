@@ -10,8 +10,9 @@ import pytest
 from pushpull.errors import NoSuchConversation, NotAllowed, NotAMember, PushpullError
 from pushpull.model import Cid, SessionId, Uid
 from pushpull.store import Store
+from pushpull.store.passing import SignalBell
 from pushpull.store.signals import Said
-from pushpull.store.values import SignalBell, Subscribed
+from pushpull.store.values import Subscribed
 from tests.store.conftest import ALICE, CAROL, ROOM
 
 PHONE = SessionId("s1")

@@ -2,12 +2,14 @@
 -- A cursor that names a log id moves only if that id is the log's own (or redacted, or below the floor): an ack of a
 -- tail that was lost must not mark its successor. A bare seq is clamped to the head. (Uses basics.)
 --
--- KEYS   1 meta  2 log  3 members  4 delivered  5 read  6 quiet  7 redacted
--- ARGV   for each move 3 values: uid  delivered ("<seq>-<tag>" | "<seq>" | "": does not move)  read (the same)
+-- KEYS   1 meta  2 log  3 members  4 delivered  5 read  6 quiet  7 redacted  8 the bell's channel
+-- ARGV   1 "1": ring the bell with where these members stand now, "": don't
+--        then for each move 3 values: uid  delivered ("<seq>-<tag>" | "<seq>" | "": does not move)  read (the same)
 -- Returns {count, for each move {delivered, read, unread} or nil: nothing moved or not a member},
 --         or nil: no such conversation
-local META, LOG, MEMBERS, DELIVERED, READ, QUIET, REDACTED = unpack(KEYS)
-local MOVES, STRIDE = #ARGV / 3, 3
+local META, LOG, MEMBERS, DELIVERED, READ, QUIET, REDACTED, BELL = unpack(KEYS)
+local RINGS, STRIDE = ARGV[1] == '1', 3
+local MOVES = (#ARGV - 1) / STRIDE
 
 local meta = redis.call('HMGET', META, 'seq', 'floor', 'last', 'count')
 if not meta[1] then return nil end
@@ -42,7 +44,7 @@ local function unread_above(seen)
 end
 
 local uids = {}
-for i = 1, MOVES do uids[i] = ARGV[(i - 1) * STRIDE + 1] end
+for i = 1, MOVES do uids[i] = ARGV[(i - 1) * STRIDE + 2] end
 local was_delivered = redis.call('ZMSCORE', DELIVERED, unpack(uids))
 local was_read = redis.call('ZMSCORE', READ, unpack(uids))
 local joined = redis.call('ZMSCORE', MEMBERS, unpack(uids))
@@ -57,14 +59,15 @@ local function furthest(value, was, moved, uid)
   return at
 end
 
-local results, delivered_moves, read_moves = {}, {}, {}
+local results, delivered_moves, read_moves, standing = {}, {}, {}, {}
 for i, uid in ipairs(uids) do
   local was_d, was_r = tonumber(was_delivered[i] or ''), tonumber(was_read[i] or '')
   results[i] = false
   if joined[i] and was_d and was_r then
-    local at = (i - 1) * STRIDE
+    local at = (i - 1) * STRIDE + 1
     local d = furthest(ARGV[at + 2], was_d, delivered_moves, uid)
     local r = furthest(ARGV[at + 3], was_r, read_moves, uid)
+    standing[#standing + 1] = {uid, d, r}
     if d > was_d or r > was_r then
       results[i] = {d, r, unread_above(math.max(r, floor - 1, tonumber(joined[i])))}
     end
@@ -72,4 +75,10 @@ for i, uid in ipairs(uids) do
 end
 if #delivered_moves > 0 then redis.call('ZADD', DELIVERED, 'XX', 'GT', unpack(delivered_moves)) end
 if #read_moves > 0 then redis.call('ZADD', READ, 'XX', 'GT', unpack(read_moves)) end
+if RINGS and #standing > 0 then
+  local state = redis.call('HMGET', META, 'epoch', 'mver')
+  local said = {'r1', state[1], state[2]}
+  for i, each in ipairs(standing) do said[i + 3] = each[1] .. ' ' .. exact(each[2]) .. ' ' .. exact(each[3]) end
+  redis.call('SPUBLISH', BELL, table.concat(said, ' '))
+end
 return {tonumber(meta[4]), results}
