@@ -89,12 +89,15 @@ class Auth(_Section, frozen=True, kw_only=True):
 class Delivery(_Section, frozen=True, kw_only=True):
     push_max_members: CountOrNone = 200
     hysteresis: Share = 0.1
+    push_max_per_s: Annotated[float, Meta(gt=0, le=1e9)] = 400.0
+    push_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
     ack_wait_ms: Milliseconds = 5_000
     backoff: Annotated[float, Meta(ge=1, le=100)] = 2.0
     max_deliver: Count = 5
     max_ack_pending: Count = 256
     notify_interval_ms: Milliseconds = 200
     notify_interval_max_ms: Milliseconds = 2_000
+    notify_away_ms: Milliseconds = 2_000
     inline_max_bytes: CountOrNone = 512
     tail_messages: Count = 5_000
     tail_bytes: Bytes = 2 * MIB
@@ -155,8 +158,11 @@ class Log(_Section, frozen=True, kw_only=True):
     format: Format = "auto"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of them. Frozen: what changes live (`PUT /policy`) makes a new one with `msgspec.structs.replace`."""
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """All of them. Each section is frozen; a node puts another `delivery` into its own copy when the policy changes.
+
+    So whoever needs a delivery setting asks for it when it needs it, and keeps the Settings and not the section.
+    """
 
     server: Server = Server()
     redis: Redis = Redis()

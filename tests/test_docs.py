@@ -32,6 +32,7 @@ DOCUMENTS = (
     "docs/operations.md",
     "docs/protocol.md",
     "docs/security.md",
+    "docs/threshold.md",
 )
 README_URL = "http://127.0.0.1:8080"
 # Fields that a frame has only sometimes; a sample may show them or not.

@@ -56,6 +56,8 @@ def check_hello(hello: frames.Hello) -> None:
         raise Invalid(f"device {hello.device[:40]!a} is not 1 to {DEVICE_MAX} printable characters without spaces")
     if hello.max_backlog is not None and hello.max_backlog < 0:
         raise Invalid(f"max_backlog {hello.max_backlog} is not 0 or more")
+    if isinstance(hello.focus, str):
+        check_cid(hello.focus)
     for cid, log_id in hello.positions.items():
         check_cid(cid)
         check_log_id(log_id)

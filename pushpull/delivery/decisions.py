@@ -51,6 +51,12 @@ class Acked(msgspec.Struct, frozen=True, gc=False):
     place: Place
 
 
+class Looked(msgspec.Struct, frozen=True, gc=False):
+    """What the device has on its screen changed for these places (their `focus` says how): serve them accordingly."""
+
+    places: tuple[Place, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ReadTo:
     cid: Cid
@@ -86,4 +92,4 @@ class List:
     rid: frames.Rid
 
 
-Decision = Reply | Close | Authenticate | Renew | Submit | Acked | ReadTo | Fetch | Pass | List
+Decision = Reply | Close | Authenticate | Renew | Submit | Acked | Looked | ReadTo | Fetch | Pass | List

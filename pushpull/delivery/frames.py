@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 import orjson
+from msgspec import UNSET, UnsetType
 
 from pushpull.delivery.drafts import DraftFields, Exact
 from pushpull.errors import BadRequest, PushpullError, Unsupported, lowered
@@ -24,6 +25,8 @@ from pushpull.model import CMID_MAX, EXACT_MAX, NAME_MAX, Cid, Cursors, Entry, S
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500
 RECEIPTS: Final = "receipts"  # among the features of a hello: tell me how far the others are
+FOCUS: Final = "focus"  # the same: I say what is on my screen, where you know what to make of it
+FEATURES: Final = (FOCUS, RECEIPTS)
 
 Rid = str | Exact | None
 
@@ -36,7 +39,8 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
     positions: dict[str, str] = {}
     unnamed: Literal["delivered", "all", "head"] = "delivered"
     max_backlog: Exact | None = None
-    focus: str | None = None
+    focus: str | UnsetType | None = UNSET  # None says that nothing is on the screen, silence says nothing
+    active: bool = True
     rid: Rid = None
 
 
@@ -80,6 +84,12 @@ class Sync(msgspec.Struct, tag_field="type", tag="sync", kw_only=True):
     rid: Rid = None
 
 
+class Focus(msgspec.Struct, tag_field="type", tag="focus", kw_only=True):
+    cid: str | None
+    active: bool = True
+    rid: Rid = None
+
+
 class Ping(msgspec.Struct, tag_field="type", tag="ping", kw_only=True):
     t: Exact | float | str | None = None
     rid: Rid = None
@@ -90,10 +100,11 @@ class Pong(msgspec.Struct, tag_field="type", tag="pong", kw_only=True):
     rid: Rid = None
 
 
-ClientFrame = Hello | Auth | Send | Ack | Read | Pull | Signal | Sync | Ping | Pong
+ClientFrame = Hello | Auth | Send | Ack | Read | Pull | Focus | Signal | Sync | Ping | Pong
 
-KNOWN_TYPES: Final = frozenset({"hello", "auth", "send", "ack", "read", "pull", "signal", "sync", "ping", "pong"})
-LATER_TYPES: Final = frozenset({"focus"})  # of the contract, not of this release: `unsupported`
+KNOWN_TYPES: Final = frozenset(
+    {"hello", "auth", "send", "ack", "read", "pull", "focus", "signal", "sync", "ping", "pong"}
+)
 
 _decoder: Final[msgspec.json.Decoder[ClientFrame]] = msgspec.json.Decoder(ClientFrame)
 
@@ -141,8 +152,7 @@ def _problem_with(frame_type: object, problem: Exception) -> PushpullError:
     if not isinstance(frame_type, str):
         return BadRequest("frame has no 'type', a string")
     if frame_type not in KNOWN_TYPES:
-        later = " in this release" if frame_type in LATER_TYPES else ""
-        return Unsupported(f"frame type {frame_type[:40]!a} is not supported{later}")
+        return Unsupported(f"frame type {frame_type[:40]!a} is not supported")
     if not isinstance(problem, msgspec.ValidationError):
         # The lenient parser took it and the strict one did not.
         return BadRequest(f"bad {frame_type} frame: NaN, Infinity and lone surrogates are not JSON")

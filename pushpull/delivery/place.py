@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from pushpull.delivery.policy import Focus, Way
 from pushpull.delivery.window import Window
 from pushpull.model import Cid, Cursors, LogId, Mode, SessionId, Uid
 
@@ -67,6 +68,7 @@ class Place:
         "connection",
         "device",
         "fetching",
+        "focus",
         "lagging",
         "mode",
         "noted",
@@ -75,6 +77,7 @@ class Place:
         "pulling",
         "told",
         "told_in",
+        "way",
         "window",
     )
 
@@ -85,6 +88,8 @@ class Place:
         self.cid = cid
         self.window = Window(start)
         self.mode = mode
+        self.way = Way.PUSHED if mode is Mode.PUSH else Way.NOTIFIED  # how it is served in that mode
+        self.focus = Focus.UNSAID
         self.oldest = oldest
         self.attached = True
         self.lagging = False  # push: it missed a live frame, the backlog goes batch by batch

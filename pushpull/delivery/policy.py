@@ -1,25 +1,34 @@
-"""How a conversation reaches its members: pushed, or notified and pulled.
+"""How a session gets a conversation: pushed, gathered, notified, or told now and then.
 
-A conversation's own settings decide first; else its size does, with hysteresis, so that a group which hovers around
-the threshold does not flip with every join:
+`decide` is the whole decision, in this order:
 
-    members                                            before   →  mode
-    ≤ push_max_members                                 (none)      push
-    > push_max_members                                 (none)      notify
-    ≤ push_max_members × (1 + hysteresis)              push        push
-    > push_max_members × (1 + hysteresis)              push        notify
-    ≥ push_max_members × (1 − hysteresis)              notify      notify
-    < push_max_members × (1 − hysteresis)              notify      push
+    the conversation's settings say notify       notified
+    the session is slow                          notified, until it has caught up
+    the conversation's settings say push         pushed; gathered where they name a window
+    it is large, or busy, and the session has
+      said that it is on the screen              gathered: one frame a window
+      said that something else is                told: a notice now and then
+    it is large                                  notified
+    it is small                                  pushed; gathered where the settings name a window
 
-A push may have a window: messages are gathered that long and travel together, one frame for all who stand at the same
-place. For many who look at a busy conversation that is cheaper than to notify them and let them pull. A conversation's
-settings ask for it; without a word of theirs each message goes out by itself.
+Large is a matter of members, busy one of what pushing each message to each of them would come to. Both have edges with
+hysteresis, so that a conversation which hovers at one does not flip (`Standing` is what is remembered of it):
+
+    large     begins above push_max_members × (1 + hysteresis), ends below push_max_members × (1 − hysteresis)
+    busy      begins above push_max_per_s × room × (1 + hysteresis) pushes a second, ends below what the least room
+              allows; `room` is 1 on a node with time to spare and LEAST_ROOM on a full one
+
+So the node's load can make a conversation busy and never calm: what gathers because a node is full makes it less full,
+and must not swing back for that. Who says nothing of its screen is decided by size alone.
+
+`docs/threshold.md` has the table of cases, which the tests go through.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from enum import Enum
+from typing import Final, NamedTuple
 
 from pushpull.model import ConversationSettings, Mode
 from pushpull.settings import Delivery
@@ -29,37 +38,134 @@ LOAD_WANTED: Final = 0.5
 FULL: Final = 0.9
 """A load above which there may be any amount of work waiting."""
 SOFTLY: Final = 0.3
+LEAST_ROOM: Final = 0.25
+"""Of push_max_per_s: what a conversation may still push on a full node before it counts as busy."""
+
+
+class Focus(Enum):
+    """What a session has said of a conversation and its screen."""
+
+    UNSAID = "unsaid"
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+
+
+class Way(Enum):
+    """How messages reach a session."""
+
+    PUSHED = "pushed"  # each message as it comes
+    GATHERED = "gathered"  # those of a window in one frame
+    NOTIFIED = "notified"  # a notice every notify_interval_ms at the most; it pulls
+    TOLD = "told"  # a notice every notify_away_ms at the most; it pulls once somebody looks
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.PUSH if self in (Way.PUSHED, Way.GATHERED) else Mode.NOTIFY
+
+
+class Standing(NamedTuple):
+    """On which side of its edges a conversation is."""
+
+    large: bool
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What there is to decide from.
+
+    `rate`: messages a second, smoothed. `load`: 0 to 1 of the node's time, smoothed. `slow`: its buffer was full, or
+    too many windows wait for acks, and it has not caught up.
+    """
+
+    members: int
+    own: ConversationSettings
+    rate: float = 0.0
+    load: float = 0.0
+    focus: Focus = Focus.UNSAID
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`window_s`: push only, how long messages are gathered before they go out together; 0: not at all."""
+    """`window_s`: how long messages are gathered before they go out together; 0 where they are not."""
 
-    mode: Mode
+    way: Way
     why: str
+    standing: Standing
     window_s: float = 0.0
 
-
-def decide(*, members: int, own: ConversationSettings, before: Mode | None, settings: Delivery) -> Decision:
-    """How a conversation of `members` members gets its messages; `own` are its settings, `before` its mode so far."""
-    decision = _decide_mode(members=members, override=own.mode, before=before, settings=settings)
-    if decision.mode is Mode.PUSH and own.push_window_ms:
-        why = f"{decision.why}; they also say push_window_ms {own.push_window_ms}"
-        return Decision(Mode.PUSH, why, own.push_window_ms / 1000)
-    return decision
+    @property
+    def mode(self) -> Mode:
+        return self.way.mode
 
 
-def _decide_mode(*, members: int, override: str, before: Mode | None, settings: Delivery) -> Decision:
-    if override in (Mode.PUSH, Mode.NOTIFY):
-        return Decision(Mode(override), f"the conversation's settings say {override}")
-    limit = settings.push_max_members
+def decide(at: Situation, *, before: Standing | None, settings: Delivery) -> Decision:
+    """How a session gets a conversation; `before` is where the conversation stood so far, None: not known."""
+    return choose(at, standing=stand(at, before=before, settings=settings), before=before, settings=settings)
+
+
+def choose(at: Situation, *, standing: Standing, before: Standing | None, settings: Delivery) -> Decision:
+    """`decide`, for a conversation of which it is known how it stands (and stood before)."""
+    if at.own.mode == Mode.NOTIFY:
+        return Decision(Way.NOTIFIED, "the conversation's settings say notify", standing)
+    if at.slow:
+        return Decision(Way.NOTIFIED, "the session does not keep up", standing)
+    if at.own.mode == Mode.PUSH:
+        return _pushed(at, "the conversation's settings say push", standing)
+    why = _size(at, before, settings)
+    if at.focus is not Focus.UNSAID and (standing.large or standing.busy):
+        return _by_focus(at, why, standing, settings)
+    if standing.large:
+        return Decision(Way.NOTIFIED, why, standing)
+    return _pushed(at, why, standing)
+
+
+def stand(at: Situation, *, before: Standing | None, settings: Delivery) -> Standing:
+    """Whether a conversation is large, and whether it is busy; what its session says has no part in it."""
+    limit, band = settings.push_max_members, settings.hysteresis
     if before is None:
-        mode = Mode.PUSH if members <= limit else Mode.NOTIFY
-        return Decision(mode, f"{members} members, push_max_members is {limit}")
-    edge = limit * (1 + settings.hysteresis) if before is Mode.PUSH else limit * (1 - settings.hysteresis)
-    stays_push = members <= edge if before is Mode.PUSH else members < edge
-    mode = Mode.PUSH if stays_push else Mode.NOTIFY
-    return Decision(mode, f"{members} members, was {before}, push_max_members is {limit} ± {settings.hysteresis:.0%}")
+        large = at.members > limit
+    elif before.large:
+        large = at.members >= limit * (1 - band)
+    else:
+        large = at.members > limit * (1 + band)
+    pushes = at.members * at.rate
+    if before is not None and before.busy:
+        busy = pushes >= settings.push_max_per_s * LEAST_ROOM * (1 - band)
+    else:
+        busy = pushes > settings.push_max_per_s * _room(at.load) * (1 + band)
+    return Standing(large, busy)
+
+
+def _room(load: float) -> float:
+    """The share of push_max_per_s that a node so busy grants: all up to LOAD_WANTED, LEAST_ROOM from FULL on."""
+    strain = min(max((load - LOAD_WANTED) / (FULL - LOAD_WANTED), 0.0), 1.0)
+    return 1.0 - strain * (1.0 - LEAST_ROOM)
+
+
+def _size(at: Situation, before: Standing | None, settings: Delivery) -> str:
+    limit = f"push_max_members is {settings.push_max_members}"
+    if before is None:
+        return f"{at.members} members, {limit}"
+    was = Mode.NOTIFY if before.large else Mode.PUSH
+    return f"{at.members} members, was {was}, {limit} ± {settings.hysteresis:.0%}"
+
+
+def _by_focus(at: Situation, why: str, standing: Standing, settings: Delivery) -> Decision:
+    if standing.busy:
+        why = f"{why}; {at.rate:.3g} messages a second, push_max_per_s is {settings.push_max_per_s:g}"
+    if at.focus is Focus.ELSEWHERE:
+        return Decision(Way.TOLD, f"{why}; not on the screen", standing)
+    window_ms = at.own.push_window_ms or settings.push_window_ms
+    return Decision(Way.GATHERED, f"{why}; on the screen: gathered for {window_ms} ms", standing, window_ms / 1000)
+
+
+def _pushed(at: Situation, why: str, standing: Standing) -> Decision:
+    if not at.own.push_window_ms:
+        return Decision(Way.PUSHED, why, standing)
+    why = f"{why}; they also say push_window_ms {at.own.push_window_ms}"
+    return Decision(Way.GATHERED, why, standing, at.own.push_window_ms / 1000)
 
 
 def is_small(members: int, settings: Delivery) -> bool:

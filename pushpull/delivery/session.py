@@ -20,9 +20,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from msgspec import UNSET
+
 from pushpull.delivery import frames
 from pushpull.delivery.allowance import Allowance
-from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
+from pushpull.delivery.checks import bytes_of, check_hello, check_read, wrong_ack
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -30,6 +32,7 @@ from pushpull.delivery.decisions import (
     Decision,
     Fetch,
     List,
+    Looked,
     Pass,
     ReadTo,
     Renew,
@@ -38,6 +41,7 @@ from pushpull.delivery.decisions import (
 )
 from pushpull.delivery.drafts import check_body, draft
 from pushpull.delivery.place import Connection, Device, Place
+from pushpull.delivery.screen import Screen
 from pushpull.delivery.send_order import SendOrder
 from pushpull.errors import BadRequest, NotAMember, PushpullError
 from pushpull.model import Cid, LogId, Mode, SessionId, Uid, check_cid
@@ -98,6 +102,8 @@ class Session:
         self.owner: Device | None = None  # whose places these are, from `opened` on
         self.expires_at: float | None = None
         self.places: dict[Cid, Place] = {}
+        self.features: tuple[str, ...] = ()  # those it asked for and gets
+        self._screen = Screen()
         self._allowance = Allowance(settings.limits)  # the user's, from `opened` on
         self._order = SendOrder()
         self.since = now
@@ -154,6 +160,9 @@ class Session:
             return [self.close(BAD_FRAME, problem.message)]
         self.phase = Phase.CHECKING
         self.device, self.receipts = frame.device, frames.RECEIPTS in frame.features
+        self.features = tuple(name for name in frames.FEATURES if name in frame.features)
+        if frame.focus is not UNSET:
+            self._screen.say(None if frame.focus is None else Cid(frame.focus), active=frame.active)
         return [Authenticate(frame)]
 
     def _take_open(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
@@ -176,6 +185,8 @@ class Session:
     def _take_of_session(self, frame: frames.ClientFrame) -> list[Decision]:
         """What concerns the session itself."""
         match frame:
+            case frames.Focus():
+                return [self._take_focus(frame)]
             case frames.Ping():
                 return [Reply(frames.pong(frame.t, frame.rid))]
             case frames.Auth():
@@ -207,7 +218,6 @@ class Session:
     def _take_pull(self, frame: frames.Pull) -> Fetch:
         place = self._place(frame.cid)
         limit = self.settings.delivery.page_limit if frame.limit is None else frame.limit
-        check_pull(frame, limit)
         return Fetch(place, frame.after, frame.before, limit, frame.rid)
 
     def _take_read(self, frame: frames.Read) -> ReadTo:
@@ -219,6 +229,16 @@ class Session:
         place, body = self._place(frame.cid), check_body(bytes(frame.body), SIGNAL_BYTES)
         self._allowance.check_signal(place.cid, now)
         return Pass(place, body, frame.rid)
+
+    def _take_focus(self, frame: frames.Focus) -> Looked:
+        """A conversation that is not listed (yet) is remembered all the same: the list may come to it."""
+        said_before = self._screen.said
+        touched = self._screen.say(None if frame.cid is None else check_cid(frame.cid), active=frame.active)
+        # The first word is one about all of them: what is not on the screen is known not to be from here on.
+        places = tuple(self.places[cid] for cid in (touched if said_before else self.places) if cid in self.places)
+        for place in places:
+            place.focus = self._screen.focus_on(place.cid)
+        return Looked(places)
 
     def _place(self, cid: str) -> Place:
         place = self.places.get(check_cid(cid))
@@ -257,6 +277,7 @@ class Session:
         """Stand at `start` in a conversation; everything below `oldest` is hidden from this member."""
         assert self.owner is not None, "attach before opened"
         place = self.places[cid] = Place(self.owner, cid, start, mode, oldest=oldest)
+        place.focus = self._screen.focus_on(cid)
         return place
 
     def detach(self, cid: Cid) -> Place | None:

@@ -19,7 +19,7 @@ from pushpull.node.feed import Feed
 from pushpull.node.feeds import Feeds, Heads
 from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 CHUNK: Final = 100
 
@@ -30,7 +30,7 @@ class Audit:
         feeds: Feeds,
         log_heads: Heads,
         metrics: Metrics,
-        settings: Delivery,
+        settings: Settings,
         *,
         stale: Callable[[Feed], None],
         lane: Lane = one_lane,
@@ -52,7 +52,7 @@ class Audit:
         lanes: dict[int, list[Feed]] = {}
         for feed in self._feeds:
             lanes.setdefault(self._lane(feed.cid), []).append(feed)
-        pause_s = CHUNK * len(lanes) / self._settings.audit_reads_per_s
+        pause_s = CHUNK * len(lanes) / self._settings.delivery.audit_reads_per_s
         found = await asyncio.gather(*(self._look_at(feeds, pause_s) for feeds in lanes.values()))
         behind = sum(count for count, _ in found)
         self._metrics.lost_bells.inc(behind)
@@ -81,7 +81,7 @@ class Audit:
         """Halve the tails that were used longest ago, until all are within `tails_bytes`."""
         total = sum(feed.tail.bytes for feed in self._feeds)
         for feed in sorted(self._feeds, key=lambda feed: feed.used_at):
-            if total <= self._settings.tails_bytes:
+            if total <= self._settings.delivery.tails_bytes:
                 break
             before = feed.tail.bytes
             feed.tail.shrink(before // 2)

@@ -44,7 +44,7 @@ class Backlog:
         notices: Notices,
         resets: Resets,
     ) -> None:
-        self._delivery = settings.delivery
+        self._settings = settings
         self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
         self._background = background
@@ -101,7 +101,7 @@ class Backlog:
         if place.fetching or place.pulling or place.connection.buffered > self._buffer_bytes:
             self._full[place] = None
             return
-        cut = feed.cut(place.window.sent, limit=self._delivery.max_ack_pending, told=False)
+        cut = feed.cut(place.window.sent, limit=self._settings.delivery.max_ack_pending, told=False)
         if cut is not None:
             self._hand(feed, place, *cut)
         else:
@@ -112,7 +112,7 @@ class Backlog:
         after = place.window.sent
         try:
             page = await self._reader.page(
-                feed, after, limit=self._delivery.max_ack_pending, max_bytes=self._delivery.page_bytes
+                feed, after, limit=self._settings.delivery.max_ack_pending, max_bytes=self._settings.delivery.page_bytes
             )
         except PushpullError as problem:
             # The device is live and owed this: with its connection gone it comes back and is served then.

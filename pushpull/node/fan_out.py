@@ -3,7 +3,7 @@
 A frame (after, upto] is encoded once, and the same bytes go to every place that stands exactly at its `after`, has
 room in its window and a buffer that takes them. Any other place has missed it and is left to the backlog.
 
-Message by message, or where the policy says so gathered: in rounds, one frame for all that came since the last.
+Message by message, and to those for whom the policy says so gathered: in rounds, one frame for all since the last.
 Large groups go in slices of SLICE receivers, between which the loop does other work; a feed never fans out twice at
 a time, so what arrives meanwhile travels in the next frame.
 """
@@ -42,7 +42,7 @@ class FanOut:
         lag: Callable[[Feed, Place], None],
     ) -> None:
         """`missed` is called for a place that could not take a frame, `lag` for one that needs more than a frame."""
-        self._delivery = settings.delivery
+        self._settings = settings
         self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
         self._background = background
@@ -53,11 +53,10 @@ class FanOut:
 
     def push(self, feed: Feed) -> None:
         """The feed's tail grew: hand the news to those who are pushed."""
+        if feed.gathered:
+            self._rounds.owe(feed)
         if not feed.pushed:
             feed.fanned = feed.tail.head
-        elif feed.decision.window_s:
-            feed.fanned = feed.tail.head
-            self._rounds.owe(feed)
         elif feed.fanning:
             pass  # it travels in the next frame
         elif len(feed.pushed) <= SLICE:
@@ -97,8 +96,9 @@ class FanOut:
         if feed.fanned >= feed.tail.head or feed.held:
             return None
         # Not more than a window has room for: who is handed that has acked all before.
-        limit = min(self._delivery.page_limit, self._delivery.max_ack_pending)
-        page = feed.tail.page(feed.fanned, limit=limit, max_bytes=self._delivery.page_bytes)
+        delivery = self._settings.delivery
+        limit = min(delivery.page_limit, delivery.max_ack_pending)
+        page = feed.tail.page(feed.fanned, limit=limit, max_bytes=delivery.page_bytes)
         if page is None:  # more came in one read than the tail holds
             feed.fanned = feed.tail.head
             self._lag_all(feed, feed.pushed)
@@ -115,10 +115,10 @@ class FanOut:
 
     def _hand(self, places: Iterable[Place], page: Page, frame: bytes) -> None:
         """Hand one frame to each place that stands at its `after`."""
-        now = time.monotonic()
-        deadline = now + self._delivery.ack_wait_ms / 1000
+        now, delivery = time.monotonic(), self._settings.delivery
+        deadline = now + delivery.ack_wait_ms / 1000
         after, upto, upto_id, most = page.after, page.upto, page.upto_id, self._buffer_bytes
-        lowest = upto - self._delivery.max_ack_pending  # who acked less has no room for it
+        lowest = upto - delivery.max_ack_pending  # who acked less has no room for it
         handed, waiting, behind = 0, [], []
         for place in places:
             window = place.window
@@ -150,10 +150,10 @@ class FanOut:
         return feed.gathering
 
     def receivers(self, feed: Feed) -> Collection[Place]:
-        return feed.pushed
+        return feed.gathered
 
     def wanted_s(self, feed: Feed) -> float:
-        return feed.decision.window_s
+        return feed.window_s
 
     def urgent(self, feed: Feed) -> bool:
         return False
@@ -169,7 +169,7 @@ class FanOut:
             if not place.lagging and place.window.sent < head:
                 standing.setdefault(place.window.sent, []).append(place)
         for after, group in standing.items():
-            cut = feed.cut(after, limit=self._delivery.max_ack_pending, told=False)
+            cut = feed.cut(after, limit=self._settings.delivery.max_ack_pending, told=False)
             if cut is not None:
                 page, frame = cut
                 self._hand(group, page, frame)

@@ -22,7 +22,8 @@ from msgspec.structs import replace
 
 from pushpull.delivery import frames
 from pushpull.delivery.place import Place
-from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.policy import Decision, Focus, Way
+from pushpull.delivery.ruling import Ruling
 from pushpull.delivery.tail import Page, Tail
 from pushpull.model import Cid, Head, LogId, Mode, seq_of
 from pushpull.settings import Delivery
@@ -49,10 +50,11 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Cadence:
     """Where the rounds of one kind stand (node.rounds)."""
 
-    __slots__ = ("hurry", "last_at", "running")
+    __slots__ = ("hurry", "last_at", "mentioned", "running")
 
     def __init__(self) -> None:
         self.running = False
+        self.mentioned = False  # the next round says `mentioned`
         self.last_at = 0.0  # when the last round began
         self.hurry: asyncio.Event | None = None  # between two rounds; set: the next one may not wait
 
@@ -64,15 +66,24 @@ class Feed:
         self.settings = settings
         self.tail = Tail(head.last_id, max_messages=settings.tail_messages, max_bytes=settings.tail_bytes)
         self.tail.floor = head.floor
-        self.decision = self._decide(before=None)
-        self.pushed: dict[Place, None] = {}  # in the order attached; a dict because a set's order is random
+        self.ruling = Ruling(members=head.members, own=head.settings, seq=self.tail.head, settings=settings)
+        # Places by their way, in the order attached; dicts because a set's order is random.
+        self.pushed: dict[Place, None] = {}
+        self.gathered: dict[Place, None] = {}
         self.noticed: dict[Place, None] = {}
+        self.away: dict[Place, None] = {}
+        self._by_way = {
+            Way.PUSHED: self.pushed,
+            Way.GATHERED: self.gathered,
+            Way.NOTIFIED: self.noticed,
+            Way.TOLD: self.away,
+        }
         self.fanned = self.tail.head  # pushes went out up to here
         self.fanning = False
         self.told = self.tail.head  # notices went out up to here
         self.noticing = Cadence()
+        self.telling = Cadence()
         self.gathering = Cadence()
-        self.mentioned_all = False  # the next round says `mentioned`
         self.idle_since: float | None = None
         self.used_at = 0.0  # when something last went out from the tail
         self.deleted = False
@@ -83,12 +94,22 @@ class Feed:
         self.mentioned: set[str] = set()  # while doubted: whom to ring when it is over
 
     @property
+    def decision(self) -> Decision:
+        """How those get it who say nothing of their screen: the conversation's own mode."""
+        return self.ruling.of(Focus.UNSAID)
+
+    @property
     def mode(self) -> Mode:
         return self.decision.mode
 
     @property
     def places(self) -> list[Place]:
-        return [*self.pushed, *self.noticed]
+        return [*self.pushed, *self.gathered, *self.noticed, *self.away]
+
+    @property
+    def window_s(self) -> float:
+        """How long pushes are gathered for those whose pushes are."""
+        return (self.head.settings.push_window_ms or self.settings.push_window_ms) / 1000
 
     @property
     def held(self) -> bool:
@@ -101,22 +122,27 @@ class Feed:
 
     def __bool__(self) -> bool:
         """Whether anyone here is attached."""
-        return bool(self.pushed or self.noticed)
+        return bool(self.pushed or self.gathered or self.noticed or self.away)
 
     # ------------------------------------------------------------------------------------------------ places
 
     def add(self, place: Place) -> None:
+        """Attach a place, served in the way it has."""
         self.idle_since = None
-        (self.pushed if place.mode is Mode.PUSH else self.noticed)[place] = None
+        self._by_way[place.way][place] = None
 
     def discard(self, place: Place) -> None:
-        self.pushed.pop(place, None)
-        self.noticed.pop(place, None)
+        self._by_way[place.way].pop(place, None)
 
-    def move(self, place: Place, mode: Mode) -> None:
+    def move(self, place: Place, way: Way) -> None:
         self.discard(place)
-        place.mode = mode
+        place.way, place.mode = way, way.mode
         self.add(place)
+
+    def judge(self, settings: Delivery | None = None) -> None:
+        """Members or settings changed, with `settings` the service's own: who is served how is decided anew."""
+        self.settings = settings or self.settings
+        self.ruling.judge(members=self.head.members, own=self.head.settings, settings=self.settings)
 
     # ------------------------------------------------------------------------------------------------ pages
 
@@ -179,7 +205,7 @@ class Feed:
         membership = read.head.mver != before.mver or another
         removals = read.head.removals != before.removals or another
         if membership:
-            self.decision = self._decide(before=self.mode)
+            self.judge()
         self.doubted = removals and bool(self)
         if diverged:
             self._stand_at(read.common)
@@ -236,6 +262,3 @@ class Feed:
         if head.seq >= self.tail.head or head.epoch != self.head.epoch:
             return head
         return replace(head, last_id=self.head.last_id, floor=self.head.floor, count=self.head.count)
-
-    def _decide(self, before: Mode | None) -> Decision:
-        return decide(members=self.head.members, own=self.head.settings, before=before, settings=self.settings)

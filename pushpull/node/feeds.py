@@ -17,7 +17,7 @@ from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Head
 from pushpull.node.feed import Feed
 from pushpull.node.lanes import Lane, one_lane
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Feeds:
         self,
         log: Heads,
         board: Bellboard,
-        settings: Delivery,
+        settings: Settings,
         stale: Callable[[Feed], None],
         *,
         lane: Lane = one_lane,
@@ -177,7 +177,7 @@ class Feeds:
             if head is None:
                 gone.append(cid)
                 continue
-            feed = self._open[cid] = Feed(cid, head, self._settings)
+            feed = self._open[cid] = Feed(cid, head, self._settings.delivery)
             if cid in opening.missed:
                 self._stale(feed)
         opening.done.set_result(None)

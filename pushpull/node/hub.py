@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from pushpull.delivery.place import Place
 from pushpull.delivery.tail import Page
@@ -24,26 +23,22 @@ from pushpull.node.redeliveries import Redeliveries
 from pushpull.node.relief import Relief
 from pushpull.node.resets import Resets
 from pushpull.node.rounds import Pace
+from pushpull.node.ways import Ways
 from pushpull.node.windows import Windows
 from pushpull.settings import Settings
-
-DRAINED: Final = 0.25
-"""Of `limits.buffer_bytes`: a demoted device whose buffer holds no more may be promoted."""
 
 
 class Hub:
     def __init__(
         self, settings: Settings, metrics: Metrics, *, feeds: Feeds, reader: LogReader, background: Background
     ) -> None:
-        self._delivery = settings.delivery
-        self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
         self._feeds = feeds
-        self.windows = Windows(settings.delivery)
+        self.windows = Windows(settings)
         self.windows.demote = self.demote
-        self.pace = Pace(settings.delivery, metrics)
+        self.pace = Pace(settings, metrics)
         self.relief = Relief(metrics)
-        self.notices = Notices(settings.delivery, metrics, background, self.pace, self.relief)
+        self.notices = Notices(settings, metrics, background, self.pace, self.relief)
         self._resets = Resets(metrics, self.windows)
         self._backlog = Backlog(
             settings,
@@ -55,6 +50,7 @@ class Hub:
             notices=self.notices,
             resets=self._resets,
         )
+        self.ways = Ways(settings, metrics, feeds=feeds, windows=self.windows, settle=self._backlog.settle)
         self._fan_out = FanOut(
             settings,
             metrics,
@@ -81,18 +77,16 @@ class Hub:
         """The feed's tail grew: hand the news to its places."""
         if feed.held:
             return
+        self.ways.stir(feed)
         self._fan_out.push(feed)
-        if feed.noticed:
-            self.notices.ring(feed)
-        else:
-            feed.told = feed.tail.head
+        self.notices.ring(feed)
 
     def release(self, feed: Feed) -> None:
         """What was held may go out: to whoever lags, who stands below what was fanned out, and to all the rest."""
-        for place in tuple(feed.pushed):
+        for place in (*feed.pushed, *feed.gathered):
             if place.lagging or place.window.sent < feed.fanned:
                 self.settle(feed, place)
-        for place in tuple(feed.noticed):
+        for place in (*feed.noticed, *feed.away):
             if place.notified > feed.tail.head:
                 place.notified = 0  # it was told of a head that was lost
             self.trimmed(feed, place)
@@ -131,49 +125,26 @@ class Hub:
         feed = self._feeds.get(place.cid)
         if feed is None:
             return
-        if place.mode is not feed.mode and self._caught_up(feed, place):
-            self._metrics.promotions.inc()
-            self._set_mode(place, feed.mode)
-        elif place.lagging:
+        if not self.ways.promote(feed, place) and place.lagging:
             self.settle(feed, place)
 
-    # ------------------------------------------------------------------------------------------------ modes
+    # ------------------------------------------------------------------------------------------------ ways
 
-    def _caught_up(self, feed: Feed, place: Place) -> bool:
-        """Whether a demoted place may be pushed to again: it has acked all it got, what it lacks is no more than a
-        window holds, and its buffer is far from full."""
-        window = place.window
-        return (
-            not window.outstanding
-            and feed.tail.head - window.acked <= self._delivery.max_ack_pending
-            and place.connection.buffered <= self._buffer_bytes * DRAINED
-        )
+    def attach(self, feed: Feed, place: Place) -> None:
+        """A place of a conversation that is being listed to its device."""
+        self.ways.attach(feed, place)
 
     def demote(self, place: Place) -> None:
         """From push to notify: it keeps its place in the log and pulls from there."""
-        self._metrics.demotions.inc()
-        self._set_mode(place, Mode.NOTIFY)
+        self.ways.demote(place)
 
     def set_modes(self, feed: Feed) -> None:
-        """Bring every place of the feed to the feed's mode."""
-        for place in feed.places:
-            if place.mode is not feed.mode:
-                self._set_mode(place, feed.mode)
+        """Serve every place of the feed as the policy says now."""
+        self.ways.set_all(feed)
 
-    def _set_mode(self, place: Place, mode: Mode) -> None:
-        self.windows.disarm(place)
-        place.window.forget_deadline()
-        place.lagging = False
-        feed = self._feeds.get(place.cid)
-        if feed is None:
-            place.mode = mode
-            return
-        feed.move(place, mode)
-        if mode is Mode.PUSH and place.window.outstanding:
-            # Pulled and not acked: nobody waited for that ack so far.
-            place.window.await_ack(now=time.monotonic(), settings=self._delivery)
-            self.windows.arm(place)
-        self.settle(feed, place)
+    def looked(self, place: Place) -> None:
+        """The device has this conversation on its screen now, or no more."""
+        self.ways.looked(place)
 
     # ------------------------------------------------------------------------------------------------ elsewhere, gone
 

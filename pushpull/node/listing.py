@@ -60,7 +60,7 @@ class Listing:
                 place = self._attach(feed, row)
                 fresh.append((place, feed, row))
             # One that asks for a page again begins where it is known to stand.
-            rows.append(row_fragment(row, feed.mode, place.window.acked_id))
+            rows.append(row_fragment(row, place.mode, place.window.acked_id))
         self._write(frames.sync(rows, following, rid))
         self._begin_all(fresh)
         self._listed = max(self._listed, following or self._listed)
@@ -82,7 +82,7 @@ class Listing:
             return
         for feed, row in found:
             place = self._attach(feed, row)
-            self._write(frames.conversation(cid, "joined", row_json(row, feed.mode)))
+            self._write(frames.conversation(cid, "joined", row_json(row, place.mode)))
             self._begin_all([(place, feed, row)])
 
     async def catch_up(self) -> None:
@@ -152,7 +152,7 @@ class Listing:
         start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
         place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
         place.told = row.cursors
-        feed.add(place)
+        self._parts.hub.attach(feed, place)
         return place
 
     def _begin_all(self, fresh: Sequence[tuple[Place, Feed, Row]]) -> None:

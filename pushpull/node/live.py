@@ -99,7 +99,7 @@ class Live:
         if change.diverged is not None:
             feed.resetting = True
             self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
-        if change.mentions and feed.noticed:
+        if change.mentions and (feed.noticed or feed.away):
             self._ring_mentioned(feed, change.mentions)
 
     def gone(self, feed: Feed) -> None:
@@ -118,7 +118,7 @@ class Live:
 
     def _ring_mentioned(self, feed: Feed, mentions: frozenset[str]) -> None:
         if "*" in mentions:
-            feed.mentioned_all = True
+            self._parts.hub.notices.mention_all(feed)
             return
         if feed.held:
             feed.mentioned |= mentions

@@ -25,6 +25,7 @@ class LoadMeter:
         load = min(1.0, (computed - before) / max(now - then, 1e-3))
         self._parts.metrics.load.set(load)
         self._parts.hub.pace.adapt(load)
+        self._parts.background.spawn(self._parts.hub.ways.look(load, over_s=now - then), "policy")
         self._parts.hub.relief.adapt(Strain(load, self.lag_s, self._parts.appender.waiting_share))
         asyncio.get_running_loop().call_later(LAG_PROBE_S, self._measure_lag, time.monotonic() + LAG_PROBE_S)
 

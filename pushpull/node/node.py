@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pushpull.delivery.place import Connection, Place
-from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.policy import Decision, Situation, decide
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
@@ -90,7 +90,7 @@ class Node:
         self._abroad = Abroad(self.id, store.presence, store.nodes, peers, self._background)
         self._cursor_news = CursorNews(peers, self._abroad)
         self._away = Away(store, webhook, self.metrics, settings, worker=self.id, mode_of=self.mode_of)
-        feeds = Feeds(store.log, self._doorbell, settings.delivery, reader.mark_stale, lane=store.lane)
+        feeds = Feeds(store.log, self._doorbell, settings, reader.mark_stale, lane=store.lane)
         hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background)
         receipts = Receipts(self.id, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief)
         self.parts = Parts(
@@ -128,7 +128,7 @@ class Node:
         self._live = Live(self.parts)
         self._load = LoadMeter(self.parts)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)
-        self._audit = Audit(feeds, store.log, self.metrics, settings.delivery, stale=reader.mark_stale, lane=store.lane)
+        self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
         self.parts.hub.settled_window = self._pending.drop
@@ -219,7 +219,8 @@ class Node:
         feed = self.parts.feeds.get(cid)
         if feed is not None and feed.head.mver == head.mver:
             return feed.decision
-        return decide(members=head.members, own=head.settings, before=None, settings=self.settings.delivery)
+        situation = Situation(members=head.members, own=head.settings)
+        return decide(situation, before=None, settings=self.settings.delivery)
 
     def row_json(self, row: Row) -> dict[str, Any]:
         return row_json(row, self.mode_of(row.head, row.cid).mode)

@@ -1,6 +1,7 @@
 """Notices: there is something up to here, come and get it.
 
-They go in rounds, one at most per `notify_interval_ms` and conversation. A session whose last bytes have not left its
+They go in rounds, one at most per `notify_interval_ms` and conversation; for those who have said that they have
+something else on the screen, per `notify_away_ms`. A session whose last bytes have not left its
 buffer is passed over and rung at the next round.
 
 A small message rides inline, as a `messages` frame, to those who stand exactly at its `after`.
@@ -24,21 +25,32 @@ from pushpull.node.feed import Cadence, Feed
 from pushpull.node.metrics import Metrics
 from pushpull.node.relief import Relief
 from pushpull.node.rounds import Pace, Rounds
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 
 class Notices:
     def __init__(
-        self, settings: Delivery, metrics: Metrics, background: Background, pace: Pace, relief: Relief
+        self, settings: Settings, metrics: Metrics, background: Background, pace: Pace, relief: Relief
     ) -> None:
-        self._delivery = settings
+        self._settings = settings
         self._relief = relief
         self._metrics = metrics
-        self._rounds = Rounds(self, pace, background, name="notices")
+        self._noticing = Rounds(_Noticing(self, settings), pace, background, name="notices")
+        self._telling = Rounds(_Telling(self, settings), pace, background, name="notices to those who look elsewhere")
 
     def ring(self, feed: Feed) -> None:
         """The feed has news for those who are notified."""
-        self._rounds.owe(feed)
+        if feed.noticed:
+            self._noticing.owe(feed)
+        else:
+            feed.told = feed.tail.head
+        if feed.away:
+            self._telling.owe(feed)
+
+    def mention_all(self, feed: Feed) -> None:
+        """The news that comes next mentions everybody: it does not wait, and says so."""
+        feed.noticing.mentioned = bool(feed.noticed)
+        feed.telling.mentioned = bool(feed.away)
 
     def ring_one(self, feed: Feed, place: Place, *, mentioned: bool = False) -> None:
         """Notify one place at once: it is behind as it attaches, or it was mentioned."""
@@ -49,26 +61,9 @@ class Notices:
 
     # ------------------------------------------------------------------------------------------------ the rounds
 
-    def cadence(self, feed: Feed) -> Cadence:
-        return feed.noticing
-
-    def receivers(self, feed: Feed) -> Collection[Place]:
-        return feed.noticed
-
-    def wanted_s(self, feed: Feed) -> float:
-        return self._delivery.notify_interval_ms / 1000
-
-    def urgent(self, feed: Feed) -> bool:
-        return feed.mentioned_all
-
-    def begin(self, feed: Feed) -> bool:
-        """Whether this round says `mentioned`."""
-        mentioned, feed.mentioned_all = feed.mentioned_all, False
-        return mentioned
-
     def serve(self, feed: Feed, places: Sequence[Place], told: bool) -> bool:
         """Ring these places; True when some could not take it."""
-        head = feed.told = feed.tail.head
+        head = feed.tail.head
         notice = frames.notice(feed.cid, head=head, count=feed.head.count, mentioned=told)
         page, inline = (None, b"") if told else self._inline(feed, places[0].window.sent, head)
         skipped = False
@@ -78,8 +73,8 @@ class Notices:
 
     def _inline(self, feed: Feed, after: int, head: int) -> tuple[Page | None, bytes]:
         """The frame (after, head] when it is small enough to ride along."""
-        limit = self._delivery.inline_max_bytes
-        page = feed.tail.page(after, limit=self._delivery.page_limit, max_bytes=limit)
+        limit = self._settings.delivery.inline_max_bytes
+        page = feed.tail.page(after, limit=self._settings.delivery.page_limit, max_bytes=limit)
         if page is None or not page.items or page.upto != head or sum(map(len, page.items)) > limit:
             return None, b""
         if self._relief.sheds(Extra.INLINE):
@@ -102,3 +97,49 @@ class Notices:
             self._metrics.notices.inc()
         place.notified = head
         return False
+
+
+class _Noticing:
+    """Rounds for those who are notified and pull."""
+
+    def __init__(self, notices: Notices, settings: Settings) -> None:
+        self._notices = notices
+        self._settings = settings
+
+    def cadence(self, feed: Feed) -> Cadence:
+        return feed.noticing
+
+    def receivers(self, feed: Feed) -> Collection[Place]:
+        return feed.noticed
+
+    def wanted_s(self, feed: Feed) -> float:
+        return self._settings.delivery.notify_interval_ms / 1000
+
+    def urgent(self, feed: Feed) -> bool:
+        return self.cadence(feed).mentioned
+
+    def begin(self, feed: Feed) -> bool:
+        """Whether this round says `mentioned`."""
+        cadence = self.cadence(feed)
+        mentioned, cadence.mentioned = cadence.mentioned, False
+        return mentioned
+
+    def serve(self, feed: Feed, places: Sequence[Place], told: bool) -> bool:
+        feed.told = feed.tail.head  # what they pull ends here, so that they stand together again
+        return self._notices.serve(feed, places, told)
+
+
+class _Telling(_Noticing):
+    """Rounds for those who have something else on the screen, or nothing: so seldom that a badge is kept."""
+
+    def cadence(self, feed: Feed) -> Cadence:
+        return feed.telling
+
+    def receivers(self, feed: Feed) -> Collection[Place]:
+        return feed.away
+
+    def wanted_s(self, feed: Feed) -> float:
+        return self._settings.delivery.notify_away_ms / 1000
+
+    def serve(self, feed: Feed, places: Sequence[Place], told: bool) -> bool:
+        return self._notices.serve(feed, places, told)

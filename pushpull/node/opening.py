@@ -27,7 +27,7 @@ def welcome(parts: Parts, session: Session, claims: Claims) -> dict[str, Any]:
         "node": parts.node_id,
         "time": int(time.time() * 1000),
         "heartbeat_s": protocol.HEARTBEAT_S,
-        "features": [frames.RECEIPTS] if session.receipts else [],
+        "features": list(session.features),
         "ack": _acking(parts.settings),
         "limits": _limits(parts.settings),
     }

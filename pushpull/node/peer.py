@@ -136,6 +136,14 @@ class Peer:
                 self._connection.write(data)
             case decisions.Fetch():
                 self._fetch(decision)
+            case _:
+                self._carry_out_seldom(decision)
+
+    def _carry_out_seldom(self, decision: decisions.Decision) -> None:
+        match decision:
+            case decisions.Looked(places):
+                for place in places:
+                    self._parts.hub.looked(place)
             case decisions.ReadTo():
                 self._start(self._requests.read_to(decision), decision.rid, cid=decision.cid)
             case decisions.Pass():

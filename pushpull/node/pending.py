@@ -102,7 +102,7 @@ def _windows(parts: Parts, cid: Cid, user: Uid | None) -> list[PendingRow]:
     now, wall = time.monotonic(), time.time()
     return [
         row_of(place, now, wall)
-        for place in (feed.pushed if feed is not None else ())
+        for place in ((*feed.pushed, *feed.gathered) if feed is not None else ())
         if place.window.delivery_count and user in (None, place.device.uid)
     ]
 

@@ -159,4 +159,4 @@ class Receipts:
 
 
 def _askers(feed: Feed) -> list[Place]:
-    return [place for place in feed.pushed if place.device.receipts]
+    return [place for place in (*feed.pushed, *feed.gathered) if place.device.receipts]

@@ -41,7 +41,7 @@ class Redeliveries:
         trimmed: Callable[[Feed, Place], None],
     ) -> None:
         """`trimmed` is called for a place whose unacknowledged range lies below the floor."""
-        self._delivery = settings.delivery
+        self._settings = settings
         self._buffer_bytes = settings.limits.buffer_bytes
         self._metrics = metrics
         self._windows = windows
@@ -56,10 +56,10 @@ class Redeliveries:
         now = time.monotonic()
         for place in self._windows.due(now):
             if self._full(place):
-                place.window.await_ack(now=now, settings=self._delivery)
+                place.window.await_ack(now=now, settings=self._settings.delivery)
                 self._windows.arm(place)
             else:
-                self._redeliver(place, place.window.redeliver(now=now, settings=self._delivery))
+                self._redeliver(place, place.window.redeliver(now=now, settings=self._settings.delivery))
 
     def _redeliver(self, place: Place, due: Redelivery | Exhausted | None) -> None:
         if isinstance(due, Redelivery):
@@ -69,7 +69,7 @@ class Redeliveries:
         elif due is EXHAUSTED:
             self._windows.disarm(place)
             self._metrics.exhausted.inc()
-            place.connection.close(NO_ANSWER, f"no ack after {self._delivery.max_deliver} deliveries")
+            place.connection.close(NO_ANSWER, f"no ack after {self._settings.delivery.max_deliver} deliveries")
         else:
             self._windows.arm(place)
 
@@ -82,7 +82,7 @@ class Redeliveries:
                 # a gap and pulls.
                 after = max(after, feed.head.floor - 1)
                 limit = max(1, due.upto - after)
-                page = await self._reader.page(feed, after, limit=limit, max_bytes=self._delivery.page_bytes)
+                page = await self._reader.page(feed, after, limit=limit, max_bytes=self._settings.delivery.page_bytes)
                 if not self._awaited(feed, place):
                     return
                 if after >= feed.head.floor - 1:  # else the floor rose above it while it was read
@@ -95,7 +95,7 @@ class Redeliveries:
     def _hand(self, feed: Feed, place: Place, page: Page, count: int) -> None:
         place.connection.write(feed.frame(page, redelivery=count))
         # Where something was redacted since, the page reaches further, and the device may ack that far.
-        place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._delivery)
+        place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._settings.delivery)
         self._metrics.redeliveries.inc(len(page.items))
 
     def _awaited(self, feed: Feed, place: Place) -> bool:

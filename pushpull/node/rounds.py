@@ -19,7 +19,7 @@ from pushpull.delivery.policy import interval_s, next_stretch
 from pushpull.node.background import Background
 from pushpull.node.feed import Cadence, Feed
 from pushpull.node.metrics import Metrics
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 SLICE: Final = 256
 """Receivers between two pauses. A round of fewer is no load to speak of."""
@@ -29,7 +29,7 @@ SPREAD: Final = 0.8  # of the interval: the round is over before the next is due
 class Pace:
     """How much longer the rounds of large groups take while the node is busy with them: one for all rounds."""
 
-    def __init__(self, settings: Delivery, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
         self._stretch = 1.0
@@ -39,11 +39,11 @@ class Pace:
         """Take the node's load, 0 to 1, of the last second into account, where large rounds had a part in it."""
         load = load if self._went_large else 0.0
         self._went_large = False
-        self._stretch = next_stretch(self._stretch, load=load, settings=self._settings)
-        self._metrics.notify_interval.set(self.interval_s(self._settings.notify_interval_ms / 1000, SLICE + 1))
+        self._stretch = next_stretch(self._stretch, load=load, settings=self._settings.delivery)
+        self._metrics.notify_interval.set(self.interval_s(self._settings.delivery.notify_interval_ms / 1000, SLICE + 1))
 
     def interval_s(self, wanted_s: float, receivers: int) -> float:
-        return interval_s(wanted_s, self._stretch, self._settings) if receivers > SLICE else wanted_s
+        return interval_s(wanted_s, self._stretch, self._settings.delivery) if receivers > SLICE else wanted_s
 
     def goes_to(self, receivers: int) -> None:
         """A slice of a round for so many is served now."""

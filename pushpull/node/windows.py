@@ -15,11 +15,11 @@ from itertools import count, islice
 
 from pushpull.delivery.place import Place
 from pushpull.delivery.tail import Page
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 
 class Windows:
-    def __init__(self, settings: Delivery) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._first: dict[Place, None] = {}
         self._later: dict[Place, float] = {}  # place → the deadline its heap row bears
@@ -40,7 +40,7 @@ class Windows:
         """`page` was handed to `place`: it owes an ack."""
         window = place.window
         waited = window.delivery_count
-        window.extend(page.upto, page.upto_id, now=now, settings=self._settings)
+        window.extend(page.upto, page.upto_id, now=now, settings=self._settings.delivery)
         if not waited and window.delivery_count:
             self.arm(place)
 
@@ -56,7 +56,7 @@ class Windows:
         self._shed()
 
     def _shed(self) -> None:
-        over = len(self) - self._settings.max_windows
+        over = len(self) - self._settings.delivery.max_windows
         if over > 0:
             for place in list(islice(self._first, over)):
                 self.demote(place)

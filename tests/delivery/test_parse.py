@@ -79,16 +79,6 @@ def test_an_unknown_type_is_unsupported(kind: str) -> None:
     assert (bad.rid, bad.cid, bad.cmid) == (4, "room", "m")
 
 
-@pytest.mark.parametrize("kind", ["focus"])
-def test_a_type_of_a_later_release_is_said_to_be_one(kind: str) -> None:
-    bad = refusal(f'{{"type":"{kind}","cid":"room"}}')
-
-    assert (bad.error.code, bad.error.message) == (
-        "unsupported",
-        f"frame type '{kind}' is not supported in this release",
-    )
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -18,7 +18,7 @@ NOT_FRAMES = [
     ('{"cid":"room"}', "bad_request", "type"),
     ('{"type":5}', "bad_request", "type"),
     ('{"type":"teleport","cid":"room"}', "unsupported", "teleport"),
-    ('{"type":"focus","cid":"room"}', "unsupported", "focus"),
+    ('{"type":"focus"}', "bad_request", "cid"),
     ('{"type":"signal","cid":"room","body":Infinity}', "bad_request", "NaN"),
     ('{"type":"hello","device":"phone"}', "bad_request", "hello"),
     ('{"type":"send","cid":"room","cmid":"c","body":NaN}', "bad_request", "NaN"),

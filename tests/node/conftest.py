@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushpull.node import backlog, cursor_writer, fan_out, hub, live, log_reader, redeliveries, rounds
+from pushpull.node import backlog, cursor_writer, fan_out, hub, live, log_reader, redeliveries, rounds, ways
 from tests.node.fakes import Bench, Clock
 
 
@@ -15,7 +15,7 @@ from tests.node.fakes import Bench, Clock
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of fan-out, redelivery and notices, standing still at 1,000 s."""
     clock = Clock()
-    for module in (hub, backlog, fan_out, redeliveries, rounds):
+    for module in (hub, backlog, fan_out, redeliveries, rounds, ways):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(rounds, "asyncio", clock)
     return clock

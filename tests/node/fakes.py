@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pushpull.delivery.place import Place
+from pushpull.delivery.policy import Way
 from pushpull.delivery.session import Session
 from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
 from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Head, LogId, Mode, SessionId, Uid, seq_of
@@ -349,6 +350,14 @@ class FakePeer:
         self.revoked.append(ts)
 
 
+def way_of(feed: Feed, place: Place) -> Way:
+    """The way the feed serves its pushed, or its notified places in."""
+    decided = feed.decision.way
+    if decided.mode is place.mode:
+        return decided
+    return Way.PUSHED if place.mode is Mode.PUSH else Way.NOTIFIED
+
+
 class Bench:
     """The parts of a node that deliver, over a FakeLog. `places[n]` is the n-th device's, `said[n]` its connection."""
 
@@ -365,7 +374,7 @@ class Bench:
             changed=lambda feed, change: self.live.changed(feed, change),
             gone=lambda feed: self.live.gone(feed),
         )
-        self.feeds = Feeds(self.log, self.board, self.settings.delivery, self.reader.mark_stale)
+        self.feeds = Feeds(self.log, self.board, self.settings, self.reader.mark_stale)
         self.board.feeds = self.feeds
         self.hub = Hub(self.settings, self.metrics, feeds=self.feeds, reader=self.reader, background=self.background)
         self.receipts = Receipts(
@@ -421,6 +430,7 @@ class Bench:
         start = feed.tail.head if at is None else at
         session = self.peer(uid, features=features).session
         place = session.attach(feed.cid, log_id(start), mode or feed.mode)
+        place.way = way_of(feed, place)
         feed.add(place)
         self.places.append(place)
         self.said.append(session.connection)  # type: ignore[arg-type]

@@ -18,8 +18,7 @@ Make = Callable[..., Bench]
 
 
 def audit_of(bench: Bench) -> Audit:
-    delivery = bench.settings.delivery
-    return Audit(bench.feeds, bench.log, bench.metrics, delivery, stale=bench.reader.mark_stale)
+    return Audit(bench.feeds, bench.log, bench.metrics, bench.settings, stale=bench.reader.mark_stale)
 
 
 async def rooms(bench: Bench, count: int) -> list[Feed]:

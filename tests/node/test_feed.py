@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pushpull.delivery.place import Device, Place
+from pushpull.delivery.policy import Way
 from pushpull.model import ConversationSettings, LogId, Mode, SessionId
 from pushpull.node.feed import Change, Feed
 from pushpull.settings import Delivery
@@ -254,7 +255,7 @@ def test_places_are_kept_by_their_mode_in_the_order_attached() -> None:
     told.add(two)
     assert told.places == [one, two]
 
-    told.move(one, Mode.NOTIFY)
+    told.move(one, Way.NOTIFIED)
 
     assert (list(told.pushed), list(told.noticed), one.mode, bool(told)) == ([two], [one], Mode.NOTIFY, True)
     told.discard(one)

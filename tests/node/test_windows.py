@@ -6,14 +6,14 @@ from pushpull.delivery.place import Device, Place
 from pushpull.delivery.tail import Page
 from pushpull.model import Mode, SessionId
 from pushpull.node.windows import Windows
-from pushpull.settings import Delivery
+from pushpull.settings import Delivery, Settings
 from tests.delivery.words import ALICE, ROOM, Connection, log_id
 
 SETTINGS = Delivery(ack_wait_ms=5_000, backoff=2.0, max_deliver=9)
 
 
 def table(limit: int) -> Windows:
-    return Windows(Delivery(max_windows=limit))
+    return Windows(Settings(delivery=Delivery(max_windows=limit)))
 
 
 def place() -> Place:

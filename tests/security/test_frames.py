@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from pushpull.delivery.frames import KNOWN_TYPES, LATER_TYPES
+from pushpull.delivery.frames import KNOWN_TYPES
 from tests.e2e.service import API_KEY, LocalService, token_of
 from tests.e2e.wire import Wire
 from tests.security.conftest import QUIET_MEMBER, ROLES, TITLE, WORDS, Digest
 from tests.security.credentials import FORGED, MEMBER, REASONS
 
 NM, NA = "not_a_member", "not_allowed"
-LATER = ("unsupported",) * 5
 PING = ("pong",) * 5
 NOTHING = ("nothing",) * 5
 
@@ -37,7 +36,7 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("sync", {"after": "room"}, ("sync",) * 5),
     ("ping", {"t": 1}, PING),
     ("pong", {"t": 1}, NOTHING),
-    ("focus", {"cid": "room"}, LATER),
+    ("focus", {"cid": "room"}, NOTHING),
     ("signal", {"cid": "room", "body": 1}, (NM, NM, NA, "nothing", "nothing")),
 ]
 ROWS = pytest.mark.parametrize(
@@ -47,7 +46,7 @@ REFUSALS = {"not_a_member", "not_allowed", "invalid", "bad_request", "unsupporte
 
 
 def test_every_frame_has_a_row() -> None:
-    assert {row[0] for row in TABLE} == KNOWN_TYPES | LATER_TYPES
+    assert {row[0] for row in TABLE} == KNOWN_TYPES
 
 
 async def heard_for(wire: Wire, kind: str, fields: dict[str, Any], wanted: str) -> str:
