@@ -89,6 +89,12 @@ class Ways:
             if place.way is not way:
                 self._set(feed, place, way)
 
+    def judge_all(self) -> None:
+        """The delivery settings are others: look at every conversation again."""
+        for feed in tuple(self._feeds):
+            feed.judge(self._settings.delivery)
+            self.set_all(feed)
+
     def looked(self, place: Place) -> None:
         """What its device has on the screen changed, or was said for the first time."""
         feed = self._feeds.get(place.cid)
