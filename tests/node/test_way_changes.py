@@ -1,6 +1,6 @@
-"""Whatever moves devices from one way of being served to another, at any moment: each gets every message, once, in order.
+"""However ways of being served change, and whenever: each device gets every message, once, in order.
 
-Devices that keep the client's rule, over the real hub: settings, members, policy, focus, load and full buffers change at
+Devices that keep the client's rule, over the real hub: settings, members, policy, focus, load and buffers change at
 random between messages, acks and rounds.
 """
 
