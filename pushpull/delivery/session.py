@@ -24,7 +24,7 @@ from msgspec import UNSET
 
 from pushpull.delivery import frames
 from pushpull.delivery.allowance import Allowance
-from pushpull.delivery.checks import bytes_of, check_hello, check_read, wrong_ack
+from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -218,6 +218,7 @@ class Session:
     def _take_pull(self, frame: frames.Pull) -> Fetch:
         place = self._place(frame.cid)
         limit = self.settings.delivery.page_limit if frame.limit is None else frame.limit
+        check_pull(frame, limit)
         return Fetch(place, frame.after, frame.before, limit, frame.rid)
 
     def _take_read(self, frame: frames.Read) -> ReadTo:
