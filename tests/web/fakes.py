@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from pushpull.delivery import frames
-from pushpull.delivery.policy import Decision, decide
+from pushpull.delivery.policy import Decision, Situation, decide
 from pushpull.errors import (
     CmidConflict,
     Invalid,
@@ -241,7 +241,7 @@ class FakeNode:
         return SimpleNamespace(body=body, etag=f'W/"{head}.{after}.{before}"')
 
     def mode_of(self, head: Head, cid: Cid) -> Decision:
-        return decide(members=head.members, own=head.settings, before=None, settings=self.settings.delivery)
+        return decide(Situation(head.members, head.settings), before=None, settings=self.settings.delivery)
 
     async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
         await self.store.require(cid, uid)
