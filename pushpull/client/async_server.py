@@ -130,6 +130,10 @@ class AsyncServer(Backend):
         """How many have the message delivered and read; who, while the conversation is small."""
         return await self._run(calls.receipts(cid, seq))
 
+    async def presence(self, cid: str) -> Json:
+        """Who of a small conversation's members is connected: {cid, members, connected}."""
+        return await self._run(calls.presence(cid))
+
     async def user_conversations(self, uid: str, *, after: str | None = None, limit: int = 100) -> Json:
         """A page of a user's conversations: {conversations: [row], next}."""
         return await self._run(calls.user_conversations(uid, after, limit))

@@ -223,6 +223,10 @@ def receipts(cid: str, seq: int) -> Call[Json]:
     return Call("GET", _conversation(cid, f"/receipts/{seq}"), _same)
 
 
+def presence(cid: str) -> Call[Json]:
+    return Call("GET", _conversation(cid, "/presence"), _same)
+
+
 def user_conversations(uid: str, after: str | None, limit: int) -> Call[Json]:
     return Call("GET", _user(uid, "/conversations"), _same, query=_given(after=after, limit=limit))
 

@@ -34,6 +34,7 @@ MAX_QUEUED: Final = 1000
 """Messages received and not taken yet. Past it the device lets messages lie at the service and pulls them later."""
 MAX_PENDING: Final = 1000
 """Messages on their way out. Past it `send` waits."""
+SIGNAL_BYTES: Final = 4096
 
 
 class Chat:
@@ -194,6 +195,17 @@ class Chat:
             raise Invalid(f"seq {seq} is not a seq: 1 or more")
         self._raise_if_ended()
         self._core.read(check_cid(cid), seq)
+        self._connection.wake()
+
+    async def signal(self, cid: str, body: Any) -> None:
+        """Tell the members who are connected now something passing (typing…), `body` any JSON of up to 4 KiB.
+
+        It goes out at once or not at all, is not stored, and nothing says whether anybody heard it. Where it is not
+        allowed (readers, large conversations) a `Refused` is among the events. Raises Invalid or TooLarge.
+        """
+        raw = frames.encode_body(body, limit_bytes=SIGNAL_BYTES)
+        self._raise_if_ended()
+        self._core.signals.say(check_cid(cid), raw)
         self._connection.wake()
 
     async def history(self, cid: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pushpull.client import events, frames
+from pushpull.client import events, frames, signals
 from pushpull.client.acks import Acks
 from pushpull.client.again import Again
 from pushpull.client.conversations import Conversations, Told
@@ -22,6 +22,7 @@ from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
 from pushpull.client.pulls import Pulls
 from pushpull.client.rule import Applied, Duplicate
+from pushpull.client.signals import Signals
 from pushpull.errors import error_of
 from pushpull.model import seq_of
 
@@ -44,6 +45,7 @@ class Core:
         self._reads: dict[str, int] = {}
         self._unconfirmed: dict[str, int] = {}  # reads sent; a cut connection may have swallowed them
         self._answers: list[dict[str, Any]] = []  # pongs and list pages: at most one per frame received
+        self.signals = Signals(self.held)
         self._again = Again()
         self._clock_ahead_ms = 0.0  # the service's clock minus `now`
         self._listed: set[str] = set()
@@ -62,6 +64,7 @@ class Core:
         self.held.unlist()
         self.pulls.clear()
         self._answers.clear()
+        self.signals.clear()
         self._again.clear()
         self.outbox.disconnected(now=now)
 
@@ -82,7 +85,7 @@ class Core:
         if self._listed or self.list_complete:
             now_ms = int(now * 1000 + self._clock_ahead_ms)
             out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
-        return out
+        return out + self.signals.take()
 
     def _due_reads(self) -> list[dict[str, Any]]:
         """Reads of conversations that this session knows; of the others once the list shows that there are none."""
@@ -226,10 +229,12 @@ class Core:
             self.inbox.put_event(events.CursorsMoved(frame.cid, frame.delivered, frame.read, frame.unread))
 
     def _on_receipt(self, frame: frames.Receipt, now: float) -> None:
-        self.inbox.put_event(events.Receipt(frame.cid, frame.user, frame.delivered, frame.read))
+        if self.inbox.roomy:  # the room that is left is for messages
+            self.inbox.put_event(events.Receipt(frame.cid, frame.user, frame.delivered, frame.read))
 
     def _on_signal(self, frame: frames.Signal, now: float) -> None:
-        self.inbox.put_event(events.Signal(frame.cid, frame.sender, frame.body))
+        if self.inbox.roomy:
+            self.inbox.put_event(events.Signal(frame.cid, frame.sender, frame.body))
 
     def _on_change(self, frame: frames.Change, now: float) -> None:
         if frame.change in ("left", "deleted"):
@@ -253,6 +258,8 @@ class Core:
     def _on_refusal(self, frame: frames.Refusal, now: float) -> None:
         error = error_of(frame.code, frame.message, retry_after_ms=frame.retry_after_ms)
         temporary = frame.temporary or error.temporary
+        if temporary and frame.rid == signals.RID:
+            return  # it is not said again, and nobody waits for it
         if frame.cid is not None and frame.cmid is not None:
             if frame.code == "cmid_expired":
                 outgoing = self.outbox.expire(frame.cid, frame.cmid)

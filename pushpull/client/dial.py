@@ -29,6 +29,7 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
     unnamed: str = "delivered",
     max_backlog: int | None = None,
     auto_ack: bool = True,
+    receipts: bool = False,
     open_s: float = OPEN_S,
 ) -> Chat:
     """A chat to be entered with `async with`; it stays connected until it is left.
@@ -39,7 +40,8 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
     time. `positions`: where this device stands ({cid: log id}, from `positions` or `on_positions`); a conversation it
     does not name starts where `unnamed` says: `delivered` (what no device of the user has acked), `all` or `head`.
     `on_positions`: called, plain or async, with the positions that moved, before they are acked. `auto_ack`: see
-    `Chat.messages`. `open_s`: how long entering may take.
+    `Chat.messages`. `receipts`: let `Chat.events` tell how far the others are in small conversations (`Receipt`).
+    `open_s`: how long entering may take.
 
     Entering raises Unauthenticated for a refused token, ConnectionEnded when the service is not reached in time.
     """
@@ -53,6 +55,8 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
         "client": f"pushpull-python/{__version__}",
         "unnamed": unnamed,
     }
+    if receipts:
+        hello["features"] = ["receipts"]
     if max_backlog is not None:
         hello["max_backlog"] = max_backlog
     return Chat(

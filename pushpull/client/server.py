@@ -128,6 +128,10 @@ class Server(Backend):
         """How many have the message delivered and read; who, while the conversation is small."""
         return self._run(calls.receipts(cid, seq))
 
+    def presence(self, cid: str) -> Json:
+        """Who of a small conversation's members is connected: {cid, members, connected}."""
+        return self._run(calls.presence(cid))
+
     def user_conversations(self, uid: str, *, after: str | None = None, limit: int = 100) -> Json:
         """A page of a user's conversations: {conversations: [row], next}."""
         return self._run(calls.user_conversations(uid, after, limit))

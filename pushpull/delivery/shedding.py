@@ -1,10 +1,11 @@
 """What is left out while a node has more to do than it can: never a message, an ack or an answer.
 
-In this order: signals (typing…), which nobody misses; then receipts, of which the next one says the same; then what
-notices carry beside the notice, inline bodies and rings of their own for mentions: those who are told pull anyway.
+In this order: signals (typing…) and who is present, which nobody misses; then receipts, of which the next one says the
+same; then what notices carry beside the notice, inline bodies and rings of their own for mentions: those who are told
+pull anyway.
 
     level                          loop lag ≥      or waiting sends ≥      or load ≥
-    1  signals                     0.10 s          25 % of their bound     0.97
+    1  signals, presence           0.10 s          25 % of their bound     0.97
     2  receipts                    0.25 s          50 %                    0.99
     3  notices' extras             0.50 s          75 %                    -
 
@@ -23,6 +24,7 @@ class Extra(Enum):
     """What may be left out; `value` is its name in the metrics, `level` from which on it is."""
 
     SIGNAL = "signal"
+    PRESENCE = "presence"
     RECEIPT = "receipt"
     INLINE = "inline"
     MENTION = "mention"
@@ -32,7 +34,7 @@ class Extra(Enum):
         return _LEVELS[self]
 
 
-_LEVELS: Final = {Extra.SIGNAL: 1, Extra.RECEIPT: 2, Extra.INLINE: 3, Extra.MENTION: 3}
+_LEVELS: Final = {Extra.SIGNAL: 1, Extra.PRESENCE: 1, Extra.RECEIPT: 2, Extra.INLINE: 3, Extra.MENTION: 3}
 
 
 @dataclass(frozen=True, slots=True)

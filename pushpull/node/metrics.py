@@ -77,7 +77,7 @@ class Metrics:
         self.promotions = self._counter("promotions", "Demoted places that caught up and are pushed to again")
         self.shed = Counter("pushpull_shed", "What was left out under load", ["what"], registry=self.registry)
         self.shedding = self._gauge(
-            "shedding_level", "What is left out now: 0 nothing, 1 signals, 2 and receipts, 3 and extras"
+            "shedding_level", "What is left out now: 0 nothing, 1 signals and presence, 2 and receipts, 3 and extras"
         )
         self.resets = Counter(
             "pushpull_resets", "Devices told to continue elsewhere", ["reason"], registry=self.registry

@@ -23,6 +23,7 @@ from pushpull.node import drain, history, pending
 from pushpull.node.abroad import Abroad
 from pushpull.node.allowances import Allowances
 from pushpull.node.appender import Appender, Outcome
+from pushpull.node.attendance import Attendance
 from pushpull.node.audit import Audit
 from pushpull.node.away import Away
 from pushpull.node.background import Background
@@ -125,6 +126,7 @@ class Node:
             signals=Signals(store.signals, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief),
             abroad=self._abroad,
         )
+        self.attendance = Attendance(store.conversations, store.members, store.presence, hub.relief, settings.delivery)
         self._live = Live(self.parts)
         self._load = LoadMeter(self.parts)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)

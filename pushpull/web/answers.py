@@ -145,6 +145,14 @@ class ReceiptsAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     read_by: list[str] | None = None
 
 
+class PresenceAnswer(msgspec.Struct, kw_only=True):
+    """How many members there are, and who of them is connected."""
+
+    cid: str
+    members: int
+    connected: list[str]
+
+
 class PendingAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Without `limit` the summary, with it the rows."""
 

@@ -412,3 +412,49 @@ def test_a_read_and_a_list_page_refused_for_now_are_said_again_when_told_to():
     assert device.outgoing(now=1.2) == []
     assert device.next_at(now=1.2) == 1.3
     assert device.outgoing(now=1.3) == [sync, read]
+
+
+# ------------------------------------------------------------------------------------------------ signals, receipts
+
+
+def test_a_signal_goes_out_once():
+    device = listed(row("0-0"))
+    device.signals.say("c", "typing")
+    assert device.outgoing(now=1.0) == [{"type": "signal", "cid": "c", "body": "typing", "rid": "signal"}]
+    assert device.outgoing(now=1.0) == []
+
+
+def test_a_signal_where_no_session_listed_the_conversation_is_forgotten():
+    device = listed(row("0-0"))
+    device.signals.say("elsewhere", 1)
+    device.signals.say("c", 1)
+    device.closed(now=1.0)
+    device.signals.say("c", 2)
+    device.opened(WELCOME, now=2.0)
+    device.receive(frames.Sync(conversations=(row("0-0"),)), now=2.0)
+    assert device.outgoing(now=2.0) == []
+
+
+def test_of_signals_said_too_fast_the_newest_go_out():
+    device = listed(row("0-0"))
+    for number in range(20):
+        device.signals.say("c", number)
+    assert [frame["body"] for frame in device.outgoing(now=1.0)] == list(range(4, 20))
+
+
+def test_a_signal_that_was_refused_for_the_moment_is_passed_over_and_one_that_may_not_be_is_told():
+    device = listed(row("0-0"))
+    device.receive(frames.Refusal(code="rate_limited", temporary=True, cid="c", rid="signal"), now=1.0)
+    assert take_all(device) == []
+    device.receive(frames.Refusal(code="not_allowed", cid="c", rid="signal"), now=1.0)
+    (refused,) = take_all(device)
+    assert (refused.cid, refused.error.code) == ("c", "not_allowed")
+
+
+def test_signals_and_receipts_leave_half_of_the_inbox_to_messages():
+    device = listed(row("0-0"), max_queued=4)
+    for number in range(5):
+        device.receive(frames.Signal(cid="c", sender="ann", body=number), now=1.0)
+        device.receive(frames.Receipt(cid="c", user="ann", delivered=number, read=0), now=1.0)
+    device.receive(page(0, 1), now=1.0)
+    assert [type(event).__name__ for event in take_all(device)] == ["Signal", "Receipt", "Signal", "Message"]

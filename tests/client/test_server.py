@@ -82,6 +82,7 @@ SENT = {"cid": "c", "cmid": "m1", "id": "1-1", "dup": False}
         (lambda s: s.pending("c"), "GET /v1/conversations/c/pending"),
         (lambda s: s.pending("c", user="bob", limit=5), "GET /v1/conversations/c/pending?user=bob&limit=5"),
         (lambda s: s.receipts("c", 7), "GET /v1/conversations/c/receipts/7"),
+        (lambda s: s.presence("c"), "GET /v1/conversations/c/presence"),
         (lambda s: s.user_conversations("bob"), "GET /v1/users/bob/conversations?limit=100"),
         (lambda s: s.unread("bob"), "GET /v1/users/bob/unread"),
         (lambda s: s.offline(limit=5), "GET /v1/offline?limit=5"),

@@ -42,6 +42,7 @@ def test_the_level_follows_the_strain(before: int, strain: Strain, after: int) -
 def test_signals_go_first_then_receipts_then_what_notices_carry_besides() -> None:
     assert [(what.value, what.level) for what in sorted(Extra, key=lambda what: what.level)] == [
         ("signal", 1),
+        ("presence", 1),
         ("receipt", 2),
         ("inline", 3),
         ("mention", 3),

@@ -181,3 +181,5 @@ async def test_on_a_cluster_signals_and_receipts_cross_from_node_to_node(cluster
         for cid in cids:
             assert (await alice.hear("signal", cid=cid))["body"] == cid
             await alice.hear("receipt", cid=cid, user="bob", delivered=1)
+            answer = await one.user("alice").get(f"/v1/conversations/{cid}/presence")
+            assert answer.json()["connected"] == ["alice", "bob"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from pushpull.client import Chat, Message, Receipt, Signal, connect
+from pushpull.errors import Invalid, TooLarge
 from pushpull.model import Cid
 from tests.e2e.conftest import Serve
-from tests.e2e.service import LocalService
+from tests.e2e.service import LocalService, token_of
 from tests.servers import RedisServer
 
 
@@ -136,3 +141,44 @@ async def test_who_leaves_signals_no_more(service: LocalService) -> None:
     await alice.error("not_a_member", cid="room")
     await bob.hears_nothing("signal", within=0.05)
     assert service.node.parts.feeds.get(Cid("room")) is not None
+
+
+async def test_the_clients_hear_each_others_signals_and_receipts(service: LocalService) -> None:
+    await service.room("room", "alice", "bob")
+    async with (
+        connect(service.url, token=token_of("alice"), device="phone", receipts=True) as alice,
+        connect(service.url, token=token_of("bob"), device="phone") as bob,
+    ):
+        assert alice.connected
+        sent = await alice.send("room", "Hello")
+        await bob.signal("room", {"typing": True})
+        async with asyncio.timeout(5):
+            async for event in bob.events():
+                if isinstance(event, Message):
+                    break
+            await bob.read("room", event.seq)
+            heard = await gathered(alice, Signal, Receipt)
+
+    assert heard[Signal] == Signal("room", "bob", {"typing": True})
+    assert heard[Receipt] == Receipt("room", "bob", heard[Receipt].delivered, event.seq)
+    assert event.id == sent.id
+
+
+async def gathered(chat: Chat, *kinds: type) -> dict[type, Any]:
+    """The first signal, and the first receipt that says somebody has read something."""
+    heard: dict[type, Any] = {}
+    async for event in chat.events():
+        if type(event) in kinds and getattr(event, "read", 1):
+            heard.setdefault(type(event), event)
+        if len(heard) == len(kinds):
+            break
+    return heard
+
+
+async def test_a_signal_that_is_too_large_or_no_json_is_not_sent(service: LocalService) -> None:
+    await service.room("room", "alice")
+    async with connect(service.url, token=token_of("alice")) as alice:
+        with pytest.raises(TooLarge, match="4097 bytes, expected at most 4096"):
+            await alice.signal("room", "x" * 4095)
+        with pytest.raises(Invalid):
+            await alice.signal("room", float("nan"))

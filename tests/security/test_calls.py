@@ -49,6 +49,7 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     (f"PUT {CURSORS}", "uid=me", {"read": 1}, (NM, NM, "200", "200", "200", NM)),
     (f"PUT {CONVERSATION}/me", "", {"notify": "none"}, (NM, NM, "200", "200", "200", NM)),
     (f"GET {CONVERSATION}/receipts/{{seq}}", "", None, MEMBERS),
+    (f"GET {CONVERSATION}/presence", "", None, MEMBERS),
     (f"GET {CONVERSATION}/pending", "?limit=9", None, SERVERS),
     (f"GET {USER}/conversations", "", None, SERVERS),
     (f"GET {USER}/conversations", "uid=me", None, ALL),

@@ -237,3 +237,17 @@ async def test_a_revocation_is_among_what_is_looked_up(store: Store) -> None:
     (standing,) = await store.presence.standings([session("s1", "phone")])
 
     assert standing.revoked_before == 17
+
+
+async def test_who_of_many_is_connected_is_asked_in_one_pass_and_the_dead_do_not_count(
+    store: Store, client: Redis
+) -> None:
+    await store.nodes.beat("n1", {})
+    await store.nodes.beat("killed", {})
+    for number, node in enumerate(("n1", "killed", "n1")):
+        await store.presence.open_session(session(f"s{number}", "phone", node, Uid(f"u{number}")))
+    await silence(client, "killed")
+
+    users = [Uid(f"u{number}") for number in (4, 2, 1, 0)]
+    assert await store.presence.connected(users) == ["u2", "u0"]
+    assert await store.presence.connected([]) == []

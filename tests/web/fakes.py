@@ -38,6 +38,7 @@ from pushpull.model import (
     Uid,
 )
 from pushpull.node.allowances import Allowances
+from pushpull.node.attendance import Present
 from pushpull.node.rows import row_json
 from pushpull.settings import Settings
 from pushpull.store.values import MemberCounts, MemberRow, Receipts, RowRequest, SessionRecord
@@ -181,11 +182,16 @@ class FakeNode:
         self.id = "n1"
         self.ready = True
         self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits), draining=False)
+        self.attendance = SimpleNamespace(of=self._present)
         self.asked_pending: dict[str, Any] = {}
         registry = CollectorRegistry()
         Counter("pushpull_appends", "messages stored", registry=registry).inc()
         self.metrics = SimpleNamespace(registry=registry)
         self._ms = itertools.count(1_700_000_000_000)
+
+    async def _present(self, cid: Cid) -> Present:
+        members = self.store.find(cid).members
+        return Present(len(members), sorted(members)[:1])
 
     async def send(self, draft: Draft) -> Sent:
         conversation = self.store.find(draft.cid)

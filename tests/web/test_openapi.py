@@ -27,6 +27,7 @@ DELETE /v1/conversations/{cid}/messages/{seq}
 PUT /v1/conversations/{cid}/cursors/{uid}
 PUT /v1/conversations/{cid}/me
 GET /v1/conversations/{cid}/receipts/{seq}
+GET /v1/conversations/{cid}/presence
 GET /v1/conversations/{cid}/pending
 GET /v1/users/{uid}/conversations
 GET /v1/users/{uid}/unread
@@ -123,6 +124,7 @@ ASKED: dict[str, tuple[str, Any]] = {
     "redact": ("/v1/conversations/room/messages/1", None),
     "move_cursors": ("/v1/conversations/room/cursors/alice", {"read": 1}),
     "receipts": ("/v1/conversations/room/receipts/1", None),
+    "presence": ("/v1/conversations/room/presence", None),
     "pending": ("/v1/conversations/room/pending", None),
     "list_conversations": ("/v1/users/alice/conversations", None),
     "list_sessions": ("/v1/users/alice/sessions", None),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from pushpull.web.endpoint import Endpoint
-from pushpull.web.routes import conversations, cursors, members, messages, notifications, operations, users
+from pushpull.web.routes import conversations, cursors, members, messages, notifications, operations, presence, users
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *conversations.ENDPOINTS,
     *members.ENDPOINTS,
     *messages.ENDPOINTS,
     *cursors.ENDPOINTS,
+    *presence.ENDPOINTS,
     *notifications.ENDPOINTS,
     *users.ENDPOINTS,
     *operations.ENDPOINTS,
