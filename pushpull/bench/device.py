@@ -282,6 +282,11 @@ class Device(asyncio.Protocol):
             self._acking.add(cid)
             asyncio.get_running_loop().call_later(ACK_DELAY_S, self.ack_now, cid)
 
+    def look(self, cid: str | None) -> None:
+        """Have another conversation on the screen from now on; None: none."""
+        self.looks_at = cid
+        self.say(wire.masked(orjson.dumps({"type": "focus", "cid": cid})))
+
     def ack_now(self, cid: bytes) -> None:
         """Acknowledge all that is here."""
         self._acking.discard(cid)

@@ -123,6 +123,13 @@ class Fleet:
         orders = [{**part, "seconds": seconds + 30, "per_s": per_s * part["most"] / most} for part in parts]
         return await self._send("send_at_rate", orders, size=size, seconds=seconds)
 
+    async def send_at_random(self, routes: Sequence[Route], *, size: int, seconds: float, most: int, seed: int) -> int:
+        """So many at random moments and by random senders; how many were sent."""
+        orders = [
+            {**part, "seconds": seconds, "seed": seed + n} for n, part in enumerate(self._by_process(routes, most))
+        ]
+        return await self._send("send_at_random", orders, size=size, seconds=seconds)
+
     async def send_answered(
         self, routes: Sequence[Route], *, size: int, seconds: float, most: int, in_flight: int
     ) -> int:
@@ -227,6 +234,14 @@ class Fleet:
     async def behind(self, cid: str, head: int) -> int:
         """How many devices that come for it lack something of the conversation up to `head`."""
         return sum(await self._all("behind", cid=cid, head=head))
+
+    async def look(self, looks_at: Mapping[str, str | None]) -> None:
+        """uid → the conversation on its screen from now on; None: none."""
+        await self._all("look", looks_at=looks_at)
+
+    async def lookers_behind(self, heads: Mapping[str, int]) -> int:
+        """How many devices do not have the conversation on their screen up to its head."""
+        return sum(await self._all("lookers_behind", heads=heads))
 
     async def ack_all(self, cid: str) -> None:
         await self._all("ack_all", cid=cid)

@@ -133,6 +133,14 @@ class Load:
         await sending.at_rate(per_s)
         return sending.made
 
+    async def send_at_random(
+        self, routes: list[tuple[int, str]], size: int, seconds: float, most: int, seed: int
+    ) -> int:
+        """Send `most` messages from (device's number, cid)s at random moments; how many were sent."""
+        sending = Sending(self._crowd, self._routes(routes), size=size, seconds=seconds, most=most)
+        await sending.at_random(seed)
+        return sending.made
+
     async def send_answered(
         self, routes: list[tuple[int, str]], size: int, seconds: float, most: int, in_flight: int
     ) -> int:
@@ -215,6 +223,19 @@ class Load:
         """How many devices that come for it do not have the conversation up to `head`."""
         devices = (device for device in self._devices if device.looks_at is not None)
         return sum(device.at.get(cid.encode(), (0, ""))[0] < head for device in devices)
+
+    async def look(self, looks_at: dict[str, str | None]) -> None:
+        """uid → the conversation on its screen from now on; None: none. Other uids are not of this process."""
+        for number, device in enumerate(self._devices):
+            if device.looks_at != (cid := looks_at.get(device.name, device.looks_at)):
+                device.look(cid)
+            if number % DIALLING == 0:
+                await asyncio.sleep(0)
+
+    async def lookers_behind(self, heads: dict[str, int]) -> int:
+        """How many devices do not have the conversation on their screen up to its head."""
+        looking = ((device, device.looks_at) for device in self._devices if device.looks_at)
+        return sum(device.at.get(cid.encode(), (0, ""))[0] < heads.get(cid, 0) for device, cid in looking)
 
     async def restart_counts(self) -> None:
         self._crowd.restart_counts()

@@ -6,6 +6,7 @@ Every message says when it was sent, in its body for those who receive it and in
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -51,6 +52,15 @@ class Sending:
                 self._send(self.made)
             next_s = began + self.made / per_s - time.monotonic()
             await asyncio.sleep(max(next_s, 0.0))
+
+    async def at_random(self, seed: int) -> None:
+        """All `most` messages, each at a moment and on a route of its own, by chance: as people write."""
+        chance = random.Random(seed)
+        began = time.monotonic()
+        moments = sorted(chance.uniform(began, self._end) for _ in range(self._most))
+        for moment in moments:
+            await asyncio.sleep(max(moment - time.monotonic(), 0.0))
+            self._send(chance.randrange(len(self._routes)))
 
     async def while_answered(self, in_flight: int) -> None:
         """Each route has `in_flight` sends under way; the answer to one lets the next go."""

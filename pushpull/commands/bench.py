@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pushpull.bench import plots as pictures
 from pushpull.bench.report import as_text
-from pushpull.bench.run import Report, Watch, run
-from pushpull.bench.scale import FULL, QUICK, Scale
+from pushpull.bench.run import run
+from pushpull.bench.scale import FULL, QUICK
 from pushpull.bench.workloads import WORKLOADS
+from pushpull.commands._measuring import measured, progress
 
 
 @click.command()
@@ -41,11 +36,8 @@ def command(
         pictures.require()
     size = FULL if scale == "full" else QUICK
     names = list(dict.fromkeys(only)) or list(WORKLOADS)
-    try:
-        with _progress() as watch:
-            report = asyncio.run(_measured(size, names, runs=runs or size.runs, watch=watch))
-    except asyncio.CancelledError:
-        raise click.Abort from None
+    with progress() as watch:
+        report = measured(run(size, names, runs=runs or size.runs, watch=watch))
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
@@ -55,25 +47,3 @@ def command(
             click.echo(f"drawn: {path}", err=True)
     if report.wrong:
         raise click.exceptions.Exit(1)
-
-
-async def _measured(scale: Scale, names: Sequence[str], *, runs: int, watch: Watch) -> Report:
-    """SIGTERM, as Ctrl-C does anyway, ends the measuring and all that was started for it."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run(scale, names, runs=runs, watch=watch)
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """A bar on a terminal, nothing in a pipe."""
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task("starting")
-
-        def watch(step: str, done: int, of: int) -> None:
-            progress.update(bar, description=step, completed=done, total=of)
-
-        yield watch
