@@ -49,6 +49,11 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     storm_conversations: int = 20
     storm_sizes: tuple[int, int] = (10, 50)  # members of a conversation, one storm for each
 
+    offline_members: int
+    offline_readers: int  # of them, connected; the others are away
+    offline_per_s: float  # and a tenth of it
+    offline_delay_s: float
+
     pull_devices: int
     pull_messages: int  # in the log; the last 5,000 are hot
     pull_s: float
@@ -88,6 +93,10 @@ QUICK: Final = Scale(
     batch_s=3.0,
     batch_lanes=4,
     storm_devices=500,
+    offline_members=1_000,
+    offline_readers=200,
+    offline_per_s=100.0,
+    offline_delay_s=1.2,
     pull_devices=100,
     pull_messages=20_000,
     pull_s=2.0,
@@ -124,6 +133,10 @@ FULL: Final = Scale(
     batch_lanes=4,
     storm_devices=10_000,
     storm_sizes=(10, 100),
+    offline_members=10_000,
+    offline_readers=2_000,
+    offline_per_s=100.0,
+    offline_delay_s=10.0,
     pull_devices=200,
     pull_messages=50_000,
     pull_s=5.0,
@@ -163,6 +176,10 @@ TINY: Final = Scale(
     storm_devices=20,
     storm_conversations=3,
     storm_sizes=(5, 10),
+    offline_members=20,
+    offline_readers=5,
+    offline_per_s=50.0,
+    offline_delay_s=0.2,
     pull_devices=4,
     pull_messages=6_000,
     pull_s=0.3,

@@ -24,6 +24,7 @@ TARGETS = {
     "pull": 3,
     "memory": 4,
     "write amplification": 2,
+    "offline": 4,
 }
 """How many measured targets each states."""
 

@@ -173,6 +173,7 @@ async def test_an_endless_answer_is_not_read_to_its_end() -> None:
         (" 5 ", 5.0),
         ("soon", None),
         ("-3", None),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999999999", None),
         ("9" * 40, 999_999_999.0),
         (format_datetime(datetime.fromtimestamp(1_060, UTC), usegmt=True), 60.0),
         (format_datetime(datetime.fromtimestamp(900, UTC), usegmt=True), 0.0),

@@ -21,6 +21,7 @@ from pushpull.bench.workloads import (
     hot_group,
     memory,
     mixed_viewers,
+    offline,
     pull,
     send,
     small_groups,
@@ -43,6 +44,9 @@ WORKLOADS: Final = {
     workload.name: workload
     for workload in map(
         _of,
-        (fan_out, hot_group, mixed_viewers, compression, small_groups, send, batch, storm, pull, memory, amplification),
+        (
+            *(fan_out, hot_group, mixed_viewers, compression, small_groups, send, batch, storm, pull, memory),
+            *(amplification, offline),
+        ),
     )
 }
