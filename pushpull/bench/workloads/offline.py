@@ -55,12 +55,12 @@ async def _at(stage: Stage, per_s: float) -> Outcome:
         with_hook = await _stretch(stage, per_s, receiver)
     usage, minutes = with_hook.usage, with_hook.usage.seconds / 60
     looks = math.floor(usage.seconds / scale.offline_delay_s) + 1
-    away = scale.offline_members - scale.offline_readers
+    most_calls = _calls(scale.offline_members - scale.offline_readers, looks)
     more = usage.redis.commands - plain.usage.redis.commands * usage.seconds / plain.usage.seconds
     return Outcome(
         figures=[
             Figure(name=f"{name}: jobs", value=with_hook.jobs / minutes, unit="/min", at_most=looks / minutes),
-            Figure(name=f"{name}: calls of the webhook", value=float(with_hook.calls), unit="", at_most=_calls(away, looks)),
+            Figure(name=f"{name}: calls of the webhook", value=float(with_hook.calls), unit="", at_most=most_calls),
             Figure(name=f"{name}: users told", value=float(with_hook.told), unit=""),
             Figure(name=f"{name}: redis commands for it", value=more / minutes, unit="/min"),
             Figure(name=f"{name}: server with a webhook", value=usage.server_cores, unit="cores"),
