@@ -89,7 +89,7 @@ class Auth(_Section, frozen=True, kw_only=True):
 class Delivery(_Section, frozen=True, kw_only=True):
     push_max_members: CountOrNone = 200
     hysteresis: Share = 0.1
-    push_max_per_s: Annotated[float, Meta(gt=0, le=1e9)] = 400.0
+    push_max_per_s: Annotated[float, Meta(gt=0, le=1e9)] = 15.0
     push_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
     ack_wait_ms: Milliseconds = 5_000
     backoff: Annotated[float, Meta(ge=1, le=100)] = 2.0

@@ -27,7 +27,7 @@ from pushpull.tune.outcomes import Crowd, by_policy, cost_per_s
 
 TOLERANCE: Final = 0.1
 """A push is worth so much more: bodies at once, redelivery, receipts."""
-SPENT: Final = 0.001
+SPENT: Final = 0.0004
 MEMBERS_MAX: Final = 100_000
 WAIT_MIN_MS: Final = 50
 STEP_MS: Final = 10
@@ -109,7 +109,7 @@ def _as_talked(talk: Talk) -> str:
 def _push_max_per_s(prices: Prices, settings: Delivery) -> Setting:
     each_s = prices.frames + prices.items + prices.acks
     advised = float(max(1, round_to_two(SPENT / each_s))) if each_s else settings.push_max_per_s
-    why = f"a push with its ack takes {each_s * 1e6:.3g} µs; {SPENT:.1%} of a core for one conversation"
+    why = f"a push with its ack takes {each_s * 1e6:.3g} µs; {SPENT:.2%} of a core for one conversation"
     return Setting("push_max_per_s", settings.push_max_per_s, advised, why)
 
 

@@ -44,11 +44,11 @@ class Spot:
 
 FULL: Final = Scale(
     name="full",
-    members=2_000,
-    sizes=(20, 200, 2_000),
+    members=1_000,
+    sizes=(20, 200, 1_000),
     rates=(1.0, 4.0, 12.0),
     viewers=(0.05, 0.5, 1.0),
-    stretch_s=4.0,
+    stretch_s=3.0,
 )
 
 QUICK: Final = Scale(

@@ -13,7 +13,7 @@ from pushpull.model import ConversationSettings, Mode
 from pushpull.settings import Delivery
 
 SETTINGS = Delivery(
-    push_max_members=200, hysteresis=0.1, push_max_per_s=400.0, push_window_ms=250, notify_interval_ms=200
+    push_max_members=200, hysteresis=0.1, push_max_per_s=15.0, push_window_ms=250, notify_interval_ms=200
 )
 CALM, LARGE = Standing(large=False, busy=False), Standing(large=True, busy=False)
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "threshold.md"
@@ -135,7 +135,7 @@ def test_the_reason_names_the_figures() -> None:
         "201 members, push_max_members is 200; on the screen: gathered for 250 ms"
     )
     assert why(Situation(100, asks("auto"), rate=50.0, focus=Focus.ELSEWHERE)) == (
-        "100 members, push_max_members is 200; 50 messages a second, push_max_per_s is 400; not on the screen"
+        "100 members, push_max_members is 200; 50 messages a second, push_max_per_s is 15; not on the screen"
     )
 
 
