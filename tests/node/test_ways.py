@@ -19,7 +19,7 @@ Make = Callable[..., Bench]
 @pytest.fixture
 def bench(make_bench: Make) -> Bench:
     """A conversation of 10,000; small messages do not ride in notices."""
-    bench = make_bench(inline_max_bytes=0, max_ack_pending=10)
+    bench = make_bench(inline_max_bytes=0, max_ack_pending=10, push_max_per_s=400.0)
     bench.log.meta[ROOM] = {"members": 10_000}
     return bench
 
