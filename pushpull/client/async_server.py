@@ -158,6 +158,10 @@ class AsyncServer(Backend):
         """The delivery settings in force, {key: {value, origin}}."""
         return await self._run(calls.policy())
 
+    async def put_policy(self, changes: Mapping[str, Any]) -> Json:
+        """Change delivery settings on every node, all or none; None takes one back. Returns them as `policy` does."""
+        return await self._run(calls.put_policy(changes))
+
     async def nodes(self) -> list[Json]:
         """The nodes that live, with their sessions, feeds and lag."""
         return await self._run(calls.nodes())

@@ -251,6 +251,10 @@ def policy() -> Call[Json]:
     return Call("GET", "/v1/policy", _same)
 
 
+def put_policy(changes: Mapping[str, Any]) -> Call[Json]:
+    return Call("PUT", "/v1/policy", _same, body=_encoded(dict(changes)))
+
+
 def nodes() -> Call[list[Json]]:
     return Call("GET", "/v1/nodes", lambda answer: list(answer["nodes"]))
 

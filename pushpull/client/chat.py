@@ -208,6 +208,17 @@ class Chat:
         self._core.signals.say(check_cid(cid), raw)
         self._connection.wake()
 
+    async def focus(self, cid: str | None, *, active: bool = True) -> None:
+        """Say what is on the screen: this conversation, or none; not `active`: the app is in the background.
+
+        Kept over reconnects. Before the first call everything counts as seen. From then on a large or busy
+        conversation that is not on the screen brings no messages: `Noticed` tells of them, and they come once it is.
+        Those that are small and calm come as ever. Returns at once.
+        """
+        self._raise_if_ended()
+        self._core.show(None if cid is None else check_cid(cid), active=active)
+        self._connection.wake()
+
     async def history(self, cid: str, *, before: int | None = None, limit: int = 100) -> HistoryPage:
         """Messages older than seq `before` (None: the newest), ascending, at most `limit` of them (1 to 500)."""
         frame: dict[str, Any] = {"type": "pull", "cid": check_cid(cid), "limit": limit}

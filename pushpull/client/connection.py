@@ -127,7 +127,14 @@ class Connection:
 
     async def _greet(self, link: Link) -> frames.Welcome:
         try:
-            return await link.greet({"type": "hello", **self._hello, "positions": dict(self._core.inbox.handed)})
+            return await link.greet(
+                {
+                    "type": "hello",
+                    **self._hello,
+                    **self._core.screen.hello(),
+                    "positions": dict(self._core.inbox.handed),
+                }
+            )
         except LinkClosed:
             # Given up, but perhaps not lost: a node that comes to its hello later would end the session we open next.
             link.abort()

@@ -22,9 +22,10 @@ from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
 from pushpull.client.pulls import Pulls
 from pushpull.client.rule import Applied, Duplicate
+from pushpull.client.screen import Screen
 from pushpull.client.signals import Signals
 from pushpull.errors import error_of
-from pushpull.model import seq_of
+from pushpull.model import Mode, seq_of
 
 
 class Core:
@@ -49,14 +50,24 @@ class Core:
         self._again = Again()
         self._clock_ahead_ms = 0.0  # the service's clock minus `now`
         self._listed: set[str] = set()
+        self.screen = Screen()
 
     def opened(self, welcome: frames.Welcome, *, now: float) -> None:
         """A session is open. What was queued and not taken is dropped: the service sends it again from `handed`."""
         self.user = welcome.user
+        self.screen.opened(welcome.features)
         self._clock_ahead_ms = welcome.time - now * 1000
         self.acks.delay_s, self.acks.max_messages = welcome.ack.delay_ms / 1000, welcome.ack.max
         self._listed.clear()
         self.list_complete = False
+
+    def show(self, cid: str | None, *, active: bool) -> None:
+        """`cid` is on the screen now; None: no conversation is."""
+        self.screen.show(cid, active=active)
+        position = self.held.positions.get(cid) if cid is not None else None
+        if position is not None and cid is not None and active:
+            position.wake(at_once=not self.screen.known)
+            self.pulls.want(cid)
 
     def closed(self, *, now: float) -> None:
         """The session is over."""
@@ -78,6 +89,7 @@ class Core:
         """The frames to send now, in this order. Acks wait for `ack`, which whoever drives this calls when it may."""
         out, self._answers = self._answers, []
         out += self._again.take(now=now)
+        out += self.screen.take()
         out += self._due_reads()
         if self.inbox.roomy:
             out += self.pulls.take(self.held.positions, now=now)
@@ -142,6 +154,7 @@ class Core:
             self.inbox.begin(cid, row.start)
             self.moved[cid] = row.start
         reason = self.held.adopt(row, pos=self.inbox.handed[cid])
+        self.held.positions[cid].rests = row.mode != Mode.PUSH and self.screen.hides(cid)
         if self._epochs.get(cid, row.epoch) != row.epoch:
             # The log lost its tail while we were away. We may hold nothing of it, and yet have sent some.
             self.outbox.return_above(cid, seq_of(row.start))
@@ -182,6 +195,12 @@ class Core:
             return
         position.on_notice(frame.head)
         self.held.on_notice(frame)
+        if self.screen.hides(frame.cid) and position.behind:
+            position.rests = True
+            conversation = self.held.conversations[frame.cid]
+            self.inbox.put_event(
+                events.Noticed(frame.cid, conversation.head, conversation.unread, mentioned=frame.mentioned)
+            )
         self.pulls.want(frame.cid)
 
     def _on_reset(self, frame: frames.Reset, now: float) -> None:

@@ -12,6 +12,7 @@ from pushpull.client.addresses import Urls, urls_in, websocket_url
 from pushpull.client.chat import Chat
 from pushpull.client.connection import OnPositions
 from pushpull.client.rotation import Rotation
+from pushpull.client.screen import FEATURE
 from pushpull.client.tokens import Token, TokenSource
 from pushpull.errors import Invalid
 from pushpull.model import check_cid, check_log_id
@@ -51,12 +52,13 @@ def connect(  # noqa: PLR0913 - what a device may be told, all by name and all b
         check_cid(cid)
         check_log_id(log_id)
     hello: dict[str, Any] = {
+        "features": [FEATURE],
         "device": device or f"python-{secrets.token_hex(6)}",
         "client": f"pushpull-python/{__version__}",
         "unnamed": unnamed,
     }
     if receipts:
-        hello["features"] = ["receipts"]
+        hello["features"] = [FEATURE, "receipts"]
     if max_backlog is not None:
         hello["max_backlog"] = max_backlog
     return Chat(

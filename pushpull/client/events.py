@@ -110,6 +110,16 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """There is something up to `head` in a conversation that is not on the screen (`Chat.focus`): it is left there."""
+
+    cid: str
+    head: int
+    unread: int
+    mentioned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """A message that had been stored, was lost by a failover, and could not be sent again."""
 
@@ -126,7 +136,7 @@ class Refused:
     error: PushpullError
 
 
-Event = Message | Reset | CursorsMoved | Receipt | Signal | Changed | Unsent | Refused
+Event = Message | Reset | CursorsMoved | Receipt | Signal | Changed | Noticed | Unsent | Refused
 
 
 @dataclass(slots=True, kw_only=True)

@@ -76,7 +76,7 @@ class Pulls:
         frames: list[dict[str, Any]] = []
         for cid in list(self._wanted):
             position = positions.get(cid)
-            if position is None or cid in self._under_way or not position.behind:
+            if position is None or cid in self._under_way or not position.behind or position.rests:
                 self._settle(cid)
             elif (at := self._earliest(cid, position, now)) > now:
                 self._wait_until(at)

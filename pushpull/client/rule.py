@@ -60,6 +60,7 @@ class Position:
     mode: str = Mode.NOTIFY
     chasing: bool = False
     pulling: int | None = None  # the `after` of the pull under way
+    rests: bool = False  # told of, and not on the screen: what there is waits until it is
 
     @property
     def seq(self) -> int:
@@ -68,6 +69,11 @@ class Position:
     @property
     def behind(self) -> bool:
         return self.seq < self.head
+
+    def wake(self, *, at_once: bool) -> None:
+        """It came onto the screen: the service gives what it lacks, or `at_once` it must be pulled."""
+        self.rests = False
+        self.chasing = self.behind and at_once
 
     def on_messages(self, frame: frames.Messages) -> Verdict:
         """Judge one frame and move. The frame may be a push, an inline notice, a redelivery or a pull's answer."""
@@ -83,6 +89,7 @@ class Position:
             return Gap(frame.after)
         self.pos = frame.upto_id
         self.chasing = self.behind and (self.chasing or answered or self.mode != Mode.PUSH)
+        self.rests = self.rests and self.behind
         return Applied(tuple(item for item in frame.items if here < item.seq <= frame.upto), frame.upto_id)
 
     def put_off(self, frame: frames.Messages) -> None:

@@ -156,6 +156,10 @@ class Server(Backend):
         """The delivery settings in force, {key: {value, origin}}."""
         return self._run(calls.policy())
 
+    def put_policy(self, changes: Mapping[str, Any]) -> Json:
+        """Change delivery settings on every node, all or none; None takes one back. Returns them as `policy` does."""
+        return self._run(calls.put_policy(changes))
+
     def nodes(self) -> list[Json]:
         """The nodes that live, with their sessions, feeds and lag."""
         return self._run(calls.nodes())

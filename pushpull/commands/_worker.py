@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from typing import Final
@@ -17,6 +18,7 @@ import msgspec
 import uvloop
 
 from pushpull import logs
+from pushpull.commands._given import Given
 from pushpull.commands._ports import bound
 from pushpull.errors import PushpullError
 from pushpull.settings import Settings
@@ -32,6 +34,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, str]
     port: int
     own_port: int
+    given: Given
 
     def __repr__(self) -> str:
         return f"Orders(port={self.port}, own_port={self.own_port})"  # the URL may hold a password
@@ -39,6 +42,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Serve as told until SIGTERM, SIGINT or the end of the supervisor."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it serves and knows what to do about it
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
     logs.configure(orders.settings.log.level, orders.settings.log.format)
     try:
@@ -70,6 +74,7 @@ async def _serve(orders: Orders) -> None:
             on_ready=_say_ready,
             sockets=_listeners(orders),
             stop=stop,
+            source=orders.given.source(),
         )
     finally:
         loop.remove_reader(stdin)

@@ -2,9 +2,10 @@
 
 Theory of operation. The supervisor holds the port, starts the workers, each a node of its own, and says that it serves
 once all of them do; one that cannot start ends all. After that, a worker that dies is started again, later and later
-if it keeps dying. SIGTERM and SIGINT go to every worker as SIGTERM, a second one too, which cuts their drain short. A
-worker has a session of its own, so that Ctrl-C at a terminal reaches it once, through here; a supervisor that is killed
-takes its workers along by the end of their standard input.
+if it keeps dying. SIGHUP goes to every worker: each reads its settings again, and watches their file, by itself.
+SIGTERM and SIGINT go to every worker as SIGTERM, a second one too, which cuts their drain short. A worker has a session
+of its own, so that Ctrl-C at a terminal reaches it once, through here; a supervisor that is killed takes its workers
+along by the end of their standard input.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from pushpull.commands._given import Given
 from pushpull.commands._ports import held
 from pushpull.commands._worker import READY, Orders
 from pushpull.errors import ConfigError, PushpullError
@@ -34,7 +36,7 @@ GRACE_S: Final = 20.0  # after drain_s, for calls under way, cursors and goodbye
 
 
 async def supervise(
-    settings: Settings, redis_url: str, *, origins: Mapping[str, str], on_ready: Callable[[], None]
+    settings: Settings, redis_url: str, *, origins: Mapping[str, str], on_ready: Callable[[], None], given: Given
 ) -> None:
     """Serve with `server.workers` processes until SIGTERM or SIGINT;
     `on_ready` is called once all of them listen.
@@ -53,6 +55,7 @@ async def supervise(
                     origins=dict(origins),
                     port=port,
                     own_port=server.worker_port + number if server.worker_port else 0,
+                    given=given,
                 ),
             )
             for number in range(server.workers)
@@ -106,9 +109,10 @@ class _Crew:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGHUP)}
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
         try:
             yield
         finally:
@@ -118,9 +122,12 @@ class _Crew:
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
-            for worker in self._workers:
-                worker.signal(signal.SIGTERM)
+            self._pass_on(signal.SIGTERM)
         self._stopping.set()
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            worker.signal(number)
 
 
 class _Worker:

@@ -24,6 +24,7 @@ import click
 import uvloop
 
 from pushpull import logs
+from pushpull.commands._given import Given
 from pushpull.commands._local import LocalService, config_option
 from pushpull.config import Origins, load
 from pushpull.embedded import AppendFsync, EmbeddedRedis
@@ -53,10 +54,10 @@ def command(config_file: str | None, **given: Any) -> None:
     logs.configure(settings.log.level, settings.log.format)
     _allow_open_files(settings.limits.connections + settings.limits.http_connections + SPARE_FILES)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        _run(runner, settings, origins, config_file)
+        _run(runner, settings, origins, Given(config_file, flags))
 
 
-def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, config_file: str | None) -> None:
+def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, given: Given) -> None:
     embedded: EmbeddedRedis | None = None
     with _signals(runner.get_loop()) as phase, contextlib.suppress(asyncio.CancelledError):
         if not settings.redis.url:
@@ -64,15 +65,15 @@ def _run(runner: asyncio.Runner, settings: Settings, origins: Origins, config_fi
             embedded = runner.run(phase.of(EmbeddedRedis.start(settings.server.data_dir, appendfsync=appendfsync)))
         try:
             settings, origins = with_local_keys(settings, origins, make=True)
-            runner.run(phase.of(_serve(settings, origins, config_file, embedded)))
+            runner.run(phase.of(_serve(settings, origins, given, embedded)))
         finally:
             if embedded is not None:
                 runner.run(embedded.stop())
 
 
-async def _serve(settings: Settings, origins: Origins, config_file: str | None, embedded: EmbeddedRedis | None) -> None:
+async def _serve(settings: Settings, origins: Origins, given: Given, embedded: EmbeddedRedis | None) -> None:
     def say_hello() -> None:
-        click.echo(greeting(settings, origins, config_file), err=True)
+        click.echo(greeting(settings, origins, given.config_file), err=True)
 
     watch = asyncio.create_task(embedded.watch()) if embedded is not None else None
     try:
@@ -80,12 +81,12 @@ async def _serve(settings: Settings, origins: Origins, config_file: str | None, 
         if settings.server.workers > 1:
             from pushpull.commands._workers import supervise
 
-            await supervise(settings, url, origins=origins, on_ready=say_hello)
+            await supervise(settings, url, origins=origins, on_ready=say_hello, given=given)
         else:
             # Imported here: all of the web stack hangs on it, and neither `pushpull --help` nor a supervisor serves.
             from pushpull.web.server import serve
 
-            await serve(settings, url, origins=origins, on_ready=say_hello)
+            await serve(settings, url, origins=origins, on_ready=say_hello, source=given.source())
     finally:
         if watch is not None:
             watch.cancel()
@@ -115,7 +116,11 @@ class _Phase:
 @contextlib.contextmanager
 def _signals(loop: asyncio.AbstractEventLoop) -> Iterator[_Phase]:
     phase = _Phase(loop)
-    before = {number: signal.signal(number, phase.on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, phase.on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    # Whoever serves reads its settings again on SIGHUP. One that comes before must not end it.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield phase
     finally:

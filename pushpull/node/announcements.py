@@ -1,7 +1,8 @@
 """Whether this node heard all that was announced, and what to do where it did not.
 
 Announcements are numbered. A number left out, or one that Redis has given and nobody heard here, means that something
-was missed: who joined, who was kicked, whose token was revoked. Then every session is looked up, and every list. The
+was missed: who joined, who was kicked, whose token was revoked, another policy. Then every session is looked up, and
+every list. The
 same goes for a control channel that was cut, and for numbers that fell, as a failover may lose the last: nobody knows
 what was said meanwhile.
 
@@ -18,6 +19,7 @@ from pushpull.delivery import session as protocol
 from pushpull.errors import PushpullError
 from pushpull.node import standing
 from pushpull.node.parts import Parts
+from pushpull.node.policy import read_again
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Announcements:
             while True:
                 self._again = False
                 await self._stand_where_redis_does()
+                await read_again(self._parts.policy)
                 await self._check_everybody()
                 if not self._again:
                     return

@@ -30,9 +30,10 @@ class Background:
         task.add_done_callback(self._finished)
         return task
 
-    def repeat(self, work: Work, *, every_s: float, name: str, jitter: float = 0.0) -> None:
+    def repeat(self, work: Work, *, every_s: float | Callable[[], float], name: str, jitter: float = 0.0) -> None:
         """Call `work` again and again, `every_s` after its last end; one failure does not end it.
 
+        `every_s` is asked before each wait where it may change.
         `jitter` (0 to 1): the share of `every_s` by which a wait may be shorter, so that nodes do not act in step.
         """
         self.spawn(self._repeat(work, every_s, jitter, name), name)
@@ -43,9 +44,10 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _repeat(self, work: Work, every_s: float, jitter: float, name: str) -> None:
+    async def _repeat(self, work: Work, every_s: float | Callable[[], float], jitter: float, name: str) -> None:
         while True:
-            await asyncio.sleep(every_s * random.uniform(1 - jitter, 1))
+            wait_s = every_s() if callable(every_s) else every_s
+            await asyncio.sleep(wait_s * random.uniform(1 - jitter, 1))
             try:
                 pending = work()
                 if pending is not None:

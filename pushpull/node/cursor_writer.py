@@ -51,7 +51,7 @@ class CursorWriter:
         """
         self._store = store
         self._metrics = metrics
-        self._flush_s = flush_ms / 1000
+        self.flush_s = flush_ms / 1000  # may be changed
         self._moved = moved
         self._asked = asked
         self._lane = lane
@@ -62,7 +62,7 @@ class CursorWriter:
         lane = self._lane(cid)
         writer = self._lanes.get(lane)
         if writer is None:
-            writer = _LaneWriter(self._store, self._metrics, self._flush_s, self._moved, self._asked)
+            writer = _LaneWriter(self._store, self._metrics, lambda: self.flush_s, self._moved, self._asked)
             self._lanes[lane] = writer
         writer.move(cid, uid, delivered, read)
 
@@ -75,7 +75,12 @@ class _LaneWriter:
     """What waits in one lane, and the task that writes it."""
 
     def __init__(
-        self, store: CursorStore, metrics: Metrics, flush_s: float, moved: Moved, asked: Callable[[Cid], bool]
+        self,
+        store: CursorStore,
+        metrics: Metrics,
+        flush_s: Callable[[], float],
+        moved: Moved,
+        asked: Callable[[Cid], bool],
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -132,7 +137,7 @@ class _LaneWriter:
         """Flush until nothing waits; the last move of a burst waits as long as the first."""
         try:
             while self._waiting:
-                await asyncio.sleep(self._flush_s)
+                await asyncio.sleep(self._flush_s())
                 if not await self.flush():
                     await asyncio.sleep(RETRY_S)
         finally:

@@ -142,6 +142,7 @@ class Feed:
     def judge(self, settings: Delivery | None = None) -> None:
         """Members or settings changed, with `settings` the service's own: who is served how is decided anew."""
         self.settings = settings or self.settings
+        self.tail.max_messages, self.tail.max_bytes = self.settings.tail_messages, self.settings.tail_bytes
         self.ruling.judge(members=self.head.members, own=self.head.settings, settings=self.settings)
 
     # ------------------------------------------------------------------------------------------------ pages

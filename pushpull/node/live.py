@@ -20,6 +20,7 @@ from pushpull.node.announcements import Announcements
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
+from pushpull.node.policy import read_again
 from pushpull.store.passing import ReceiptBell, SignalBell
 from pushpull.store.values import Announcement, Bell, ControlSubscribed, Ring, Subscribed
 
@@ -185,6 +186,8 @@ class Live:
                 self._parts.revocations.forget(uid)
             for peer in self._peers(said.users):
                 peer.revoked_before(said.ts)
+        elif said.kind == "policy":
+            self._parts.background.spawn(read_again(self._parts.policy), "policy")
         elif said.kind in ("here", "gone", "cursors"):
             self._heard_from_abroad(said)
 

@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from pushpull.delivery.place import Connection, Place
-from pushpull.delivery.policy import Decision, Situation, decide
+from pushpull.delivery.policy import Decision, Focus
+from pushpull.delivery.ruling import Ruling
 from pushpull.delivery.window import Redelivery
 from pushpull.errors import PushpullError, Unauthenticated, not_a_member
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
@@ -42,6 +45,7 @@ from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
 from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
+from pushpull.node.policy import Policy
 from pushpull.node.receipts import TELL_S, Receipts
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
@@ -75,7 +79,7 @@ class Node:
     def __init__(self, settings: Settings, store: Store, webhook: Webhook | None = None) -> None:
         """`webhook`: who is told of users that are away; None: nobody."""
         self.id = f"n-{uuid.uuid4().hex[:12]}"
-        self.settings = settings
+        self.settings = settings = replace(settings)  # its own: the delivery settings in it change
         self.store = store
         self.metrics = Metrics()
         self._background = Background()
@@ -94,8 +98,10 @@ class Node:
         feeds = Feeds(store.log, self._doorbell, settings, reader.mark_stale, lane=store.lane)
         hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background)
         receipts = Receipts(self.id, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief)
+        self.policy = Policy(settings, store.policy, changed=self._policy_changed)
         self.parts = Parts(
             node_id=self.id,
+            policy=self.policy,
             settings=settings,
             store=store,
             metrics=self.metrics,
@@ -140,6 +146,7 @@ class Node:
     async def start(self) -> None:
         """Subscribe, say that this node is here, start what runs by the clock. Raises StoreUnavailable."""
         await self._doorbell.start(self.id)
+        await self.policy.read()
         await self._heartbeat.beat()
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
@@ -151,9 +158,12 @@ class Node:
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
         repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
-        audit_s = self.settings.delivery.audit_interval_s
-        repeat(self._audit.round, every_s=audit_s, jitter=AUDIT_JITTER, name="audit")
-        repeat(self._live.announcements.check, every_s=audit_s, jitter=AUDIT_JITTER, name="announcements audit")
+        for work, name in (
+            (self._audit.round, "audit"),
+            (self._live.announcements.check, "announcements audit"),
+            (self.policy.read, "policy audit"),
+        ):
+            repeat(work, every_s=lambda: self.settings.delivery.audit_interval_s, jitter=AUDIT_JITTER, name=name)
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
         self._away.start(self._background)
 
@@ -216,13 +226,16 @@ class Node:
             return await history.forward(self.parts, cid, after, limit=limit, reader=reader)
         return await history.backward(self.parts, cid, before, limit=limit, reader=reader)
 
-    def mode_of(self, head: Head, cid: Cid) -> Decision:
-        """The mode in force for a conversation, and why."""
+    def ruling_of(self, head: Head, cid: Cid) -> Ruling:
+        """How sessions of this node get a conversation, and why."""
         feed = self.parts.feeds.get(cid)
         if feed is not None and feed.head.mver == head.mver:
-            return feed.decision
-        situation = Situation(members=head.members, own=head.settings)
-        return decide(situation, before=None, settings=self.settings.delivery)
+            return feed.ruling
+        return Ruling(members=head.members, own=head.settings, seq=head.seq, settings=self.settings.delivery)
+
+    def mode_of(self, head: Head, cid: Cid) -> Decision:
+        """The mode of those who say nothing of their screen."""
+        return self.ruling_of(head, cid).of(Focus.UNSAID)
 
     def row_json(self, row: Row) -> dict[str, Any]:
         return row_json(row, self.mode_of(row.head, row.cid).mode)
@@ -287,6 +300,12 @@ class Node:
         await self.store.sweeper.sweep_all(every_s=SWEEP_S / 2)
 
     # ------------------------------------------------------------------------------------------------ told by the parts
+
+    def _policy_changed(self) -> None:
+        delivery = self.settings.delivery
+        self.store.log.inline_max_bytes = delivery.inline_max_bytes
+        self.parts.cursors.flush_s = delivery.cursor_flush_ms / 1000
+        self._background.spawn(self.parts.hub.ways.judge_all(), "policy change")
 
     def _note_redelivery(self, place: Place, due: Redelivery) -> None:
         if due.count == 1 or not place.noted:

@@ -15,6 +15,7 @@ from pushpull.node.hub import Hub
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.peers import Peers
+from pushpull.node.policy import Policy
 from pushpull.node.receipts import Receipts
 from pushpull.node.revocations import Revocations
 from pushpull.node.signals import Signals
@@ -25,6 +26,7 @@ from pushpull.store.store import Store
 @dataclass(slots=True, kw_only=True)
 class Parts:
     node_id: str
+    policy: Policy
     settings: Settings
     store: Store
     metrics: Metrics

@@ -58,7 +58,7 @@ class Receipts:
         self, node_id: str, settings: Settings, metrics: Metrics, *, feeds: Feeds, reader: LogReader, relief: Relief
     ) -> None:
         self._node_id = node_id
-        self._delivery = settings.delivery
+        self._settings = settings
         self._room = int(settings.limits.buffer_bytes * ROOM)
         self._metrics = metrics
         self._feeds = feeds
@@ -96,7 +96,7 @@ class Receipts:
         return (feed is not None or self._asked_elsewhere) and not self._relief.sheds(Extra.RECEIPT)
 
     def _has_receipts(self, feed: Feed) -> bool:
-        return feed.mode is Mode.PUSH and is_small(feed.head.members, self._delivery)
+        return feed.mode is Mode.PUSH and is_small(feed.head.members, self._settings.delivery)
 
     # ------------------------------------------------------------------------------------------------ heard, told
 

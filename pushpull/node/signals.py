@@ -40,7 +40,7 @@ class Signals:
         self, crier: Crier, settings: Settings, metrics: Metrics, *, feeds: Feeds, reader: LogReader, relief: Relief
     ) -> None:
         self._crier = crier
-        self._delivery = settings.delivery
+        self._settings = settings
         self._room = int(settings.limits.buffer_bytes * ROOM)
         self._metrics = metrics
         self._feeds = feeds
@@ -51,8 +51,8 @@ class Signals:
     async def say(self, place: Place, body: bytes) -> None:
         """Tell the members who are connected, wherever they are. Raises PushpullError where that is not allowed."""
         feed = self._feeds.get(place.cid)
-        if feed is not None and not is_small(feed.head.members, self._delivery):
-            raise too_many_to_signal(place.cid, feed.head.members, self._delivery.push_max_members)
+        if feed is not None and not is_small(feed.head.members, self._settings.delivery):
+            raise too_many_to_signal(place.cid, feed.head.members, self._settings.delivery.push_max_members)
         if self._waiting >= WAITING_MAX or self._relief.sheds(Extra.SIGNAL):
             return
         said_at = time.monotonic()
@@ -64,7 +64,7 @@ class Signals:
                     sender=place.device.uid,
                     session=place.device.session,
                     body=body,
-                    most_members=self._delivery.push_max_members,
+                    most_members=self._settings.delivery.push_max_members,
                     still=lambda: time.monotonic() - said_at < STALE_S,
                 )
             )

@@ -89,11 +89,13 @@ class Ways:
             if place.way is not way:
                 self._set(feed, place, way)
 
-    def judge_all(self) -> None:
+    async def judge_all(self) -> None:
         """The delivery settings are others: look at every conversation again."""
-        for feed in tuple(self._feeds):
+        for number, feed in enumerate(tuple(self._feeds)):
             feed.judge(self._settings.delivery)
             self.set_all(feed)
+            if number % LOOKS == LOOKS - 1:
+                await asyncio.sleep(0)
 
     def looked(self, place: Place) -> None:
         """What its device has on the screen changed, or was said for the first time."""

@@ -132,6 +132,9 @@ class Keys:
         """The channel on which a node rings itself; with the hash tag of a shard's slots, on that shard."""
         return f"{self.prefix}probe:{node}" + (f":{{{tag}}}" if tag else "")
 
+    def policy(self) -> str:
+        return f"{self.prefix}policy"
+
     def schema(self) -> str:
         return f"{self.prefix}schema"
 

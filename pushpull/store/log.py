@@ -43,7 +43,7 @@ class Log:
         self._window_ms = window_ms
         self._retained = retained
         self._per_s = per_s
-        self._inline_max_bytes = inline_max_bytes
+        self.inline_max_bytes = inline_max_bytes  # may be changed: of bells that are rung from then on
         self._barrier = barrier
         self._clock = clock
         self._bucket_ahead = 0  # by how many windows Redis' clock was ahead of ours when it last said so
@@ -105,7 +105,7 @@ class Log:
             window_ms=self._window_ms,
             retained=self._retained,
             per_s=self._per_s,
-            inline_max_bytes=self._inline_max_bytes,
+            inline_max_bytes=self.inline_max_bytes,
         )
 
     def _bucket_guess(self) -> int:

@@ -23,6 +23,7 @@ from pushpull.store.log import Log
 from pushpull.store.members import Members
 from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
+from pushpull.store.policy import PolicyStore
 from pushpull.store.presence import Presence
 from pushpull.store.scripts import Wire
 from pushpull.store.servers import Servers
@@ -66,6 +67,7 @@ class Store:
         self.absences = Absences(wire, keys, by=settings.offline.withdraw_by)
         self.jobs = Jobs(wire, keys, idle_s=settings.offline.silence_s)
         self.signals = Signals(wire, keys)
+        self.policy = PolicyStore(wire, keys)
         self.nodes = Nodes(wire, keys)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 

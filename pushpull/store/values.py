@@ -209,7 +209,7 @@ class ControlSubscribed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """Said to every node: joined | left | deleted (a cid, users), kick | revoked (one user), here | gone (a user is, or
-    is no longer, connected on `node` too) or cursors (a user's, in a cid)."""
+    is no longer, connected on `node` too), cursors (a user's, in a cid) or policy (it was changed)."""
 
     kind: str
     cid: Cid | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pushpull.web.problems import Problem
 
@@ -27,8 +28,17 @@ class SettingsAnswer(msgspec.Struct, kw_only=True):
     data: Any
 
 
+class WayAnswer(msgspec.Struct, kw_only=True):
+    """How a conversation reaches some of its sessions, and why."""
+
+    way: Literal["pushed", "gathered", "notified", "told"]
+    mode: ModeName
+    why: str
+
+
 class ConversationAnswer(msgspec.Struct, kw_only=True):
-    """A conversation. `mode` is the one in force and `why` the reason; `members` is how many."""
+    """A conversation. `mode` is the one in force and `why` the reason; `members` is how many. `on_screen` and
+    `off_screen` are for sessions that say what they look at, `rate` is messages a second as this node sees them."""
 
     cid: str
     head: int
@@ -39,6 +49,9 @@ class ConversationAnswer(msgspec.Struct, kw_only=True):
     settings: SettingsAnswer
     mode: ModeName
     why: str
+    on_screen: WayAnswer
+    off_screen: WayAnswer
+    rate: float
 
 
 class MembersChanged(msgspec.Struct, kw_only=True):
@@ -245,10 +258,11 @@ class RevokedAnswer(msgspec.Struct, kw_only=True):
 
 
 class PolicyEntry(msgspec.Struct, kw_only=True):
-    """A setting in force, and where it came from."""
+    """A setting in force, and where it came from; for one that was put, what would be in force without that."""
 
     value: Any
     origin: str
+    without: dict[str, Any] | UnsetType = UNSET
 
 
 class NodesAnswer(msgspec.Struct, kw_only=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -31,11 +30,11 @@ _RESPONSE_HEADERS: Final = ("ETag", "Retry-After")
 _METHODS: Final = ("GET", "PUT", "POST", "DELETE")
 
 
-def create_app(node: Node, authenticator: Authenticator, *, origins: Mapping[str, str] | None = None) -> Starlette:
+def create_app(node: Node, authenticator: Authenticator) -> Starlette:
     """The application that serves `node`.
 
-    `origins` says for each setting, by "section.key", where it came from. Starting and stopping the node is the
-    caller's. The app's state holds `service`, which the calls work on, and `gate`, which WebSockets come through.
+    Starting and stopping the node is the caller's. The app's state holds `service`, which the calls work
+    on, and `gate`, which WebSockets come through.
     """
     app = Starlette(
         routes=[*routes_of(ENDPOINTS), WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint)],
@@ -45,7 +44,7 @@ def create_app(node: Node, authenticator: Authenticator, *, origins: Mapping[str
     # A redirect would lose the body of a PUT in many clients; a 404 says what is wrong.
     app.router.redirect_slashes = False
     document = msgspec.json.encode(openapi_document(ENDPOINTS, version=__version__))
-    app.state.service = Service(node, authenticator, document, dict(origins or {}))
+    app.state.service = Service(node, authenticator, document)
     app.state.gate = Gate(node, authenticator)
     return app
 

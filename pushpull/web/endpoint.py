@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -46,7 +46,6 @@ class Service:
     node: Node
     authenticator: Authenticator
     openapi: bytes  # the document, encoded once
-    origins: Mapping[str, str] = field(default_factory=dict)  # where each setting came from, by "section.key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from pushpull.web.auth import Authenticator
 from pushpull.web.deflate import Framers
 from pushpull.web.direct import DirectProtocol
 from pushpull.web.gate import Gate
+from pushpull.web.reloading import Reloading, Source
 from pushpull.web.webhook import webhook_of
 
 log = logging.getLogger(__name__)
@@ -56,25 +57,34 @@ async def serve(
     on_ready: Callable[[], None] = lambda: None,
     sockets: Sequence[socket.socket] | None = None,
     stop: asyncio.Event | None = None,
+    source: Source | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. A second signal ends the drain at once.
 
     `origins` says for each setting where it came from; `on_ready` is called once it listens: on `sockets`, which are
-    bound, or else where the settings say. Setting `stop` is a signal, too.
+    bound, or else where the settings say. Setting `stop` is a signal, too. Settings are read again from `source` when
+    its file changes, and on SIGHUP.
     Raises ConfigError where the settings or the address do not allow a start, StoreUnavailable without a Redis.
     """
     _spare_the_collector()
     store = await _open_store(settings, redis_url)
     webhook = webhook_of(settings.offline)
     node = Node(settings, store, webhook)
+    node.policy.started_with(origins or {})
     authenticator = Authenticator(settings.auth)
+    reloading: asyncio.Task[None] | None = None
     try:
         await node.start()
-        app = create_app(node, authenticator, origins=origins)
+        if source is not None:
+            reloading = asyncio.create_task(Reloading(source, node.policy).run(), name="reloading")
+        app = create_app(node, authenticator)
         server = Server(http_config(settings, app))
         serving = _serve(server, None if sockets is None else list(sockets))
         await _listen(server, serving, node, on_ready, stop or asyncio.Event())
     finally:
+        if reloading is not None:
+            reloading.cancel()
+            await asyncio.wait([reloading])
         await node.stop()
         await authenticator.aclose()
         if webhook is not None:

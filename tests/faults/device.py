@@ -68,6 +68,11 @@ class Device:
             await asyncio.gather(self._living, return_exceptions=True)
         self._living = None
 
+    async def look(self, cid: Cid | None) -> None:
+        """This is on the screen now; None: nothing is."""
+        if self._chat is not None:
+            await self._chat.focus(cid)
+
     async def restart(self) -> None:
         """The app ends and comes back with what it had stored."""
         await self.stop()

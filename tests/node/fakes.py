@@ -358,6 +358,16 @@ def way_of(feed: Feed, place: Place) -> Way:
     return Way.PUSHED if place.mode is Mode.PUSH else Way.NOTIFIED
 
 
+class FakePolicy:
+    """Counts how often the policy was read again."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    async def read(self) -> None:
+        self.reads += 1
+
+
 class Bench:
     """The parts of a node that deliver, over a FakeLog. `places[n]` is the n-th device's, `said[n]` its connection."""
 
@@ -390,6 +400,7 @@ class Bench:
             peers=self.peers,
             metrics=self.metrics,
             settings=self.settings,
+            policy=FakePolicy(),
             store=SimpleNamespace(log=self.log, members=self.members, presence=self.presence),
             abroad=self.abroad,
             cursor_news=CursorNews(self.peers, self.abroad),

@@ -360,3 +360,14 @@ async def test_after_the_control_channel_was_cut_every_list_is_checked(bench: Be
 
     assert [peer.list_checks for peer in peers] == [1, 1, 1]
     assert [peer.connection.closed is None for peer in peers] == [True, False, True]
+
+
+async def test_a_policy_that_was_changed_elsewhere_is_read(bench: Bench) -> None:
+    bench.live.rung([Announcement(kind="policy", number=1)])
+    await turns()
+    assert bench.parts.policy.reads == 1  # type: ignore[attr-defined]
+
+    bench.live.rung([ControlSubscribed()])
+    await turns()
+
+    assert bench.parts.policy.reads == 2  # type: ignore[attr-defined]

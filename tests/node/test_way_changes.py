@@ -106,7 +106,7 @@ class Room:
     async def change_the_policy(self) -> None:
         limit, per_s = self.chance.choice([5, 200, 20_000]), self.chance.choice([1.0, 400.0])
         self.bench.settings.delivery = Delivery(**POLICY, push_max_members=limit, push_max_per_s=per_s)
-        self.bench.hub.ways.judge_all()
+        await self.bench.hub.ways.judge_all()
 
     async def look(self) -> None:
         device = self.chance.choice(self.devices)

@@ -62,7 +62,7 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     (f"DELETE {USER}/sessions/{{session}}", "", None, (NA, NA, NA, NA, NA, "204")),
     (f"PUT {USER}/revoked_before", "", {"ts": 5}, SERVERS),
     ("GET /v1/policy", "", None, SERVERS),
-    ("PUT /v1/policy", "", {}, (NA, NA, NA, NA, NA, "501 unsupported")),
+    ("PUT /v1/policy", "", {}, SERVERS),
     ("GET /v1/nodes", "", None, SERVERS),
     ("GET /healthz", "", None, ALL),
     ("GET /readyz", "", None, ALL),

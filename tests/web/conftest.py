@@ -40,8 +40,8 @@ def node(settings: Settings) -> FakeNode:
 
 @pytest.fixture
 def app(node: FakeNode) -> Starlette:
-    origins = {"delivery.push_max_members": "env PUSHPULL_DELIVERY__PUSH_MAX_MEMBERS"}
-    return create_app(cast("Node", node), Authenticator(node.settings.auth), origins=origins)
+    node.policy.started_with({"delivery.push_max_members": "env PUSHPULL_DELIVERY__PUSH_MAX_MEMBERS"})
+    return create_app(cast("Node", node), Authenticator(node.settings.auth))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from pushpull.delivery import frames
-from pushpull.delivery.policy import Decision, Situation, decide
+from pushpull.delivery.ruling import Ruling
 from pushpull.errors import (
     CmidConflict,
     Invalid,
@@ -39,8 +39,10 @@ from pushpull.model import (
 )
 from pushpull.node.allowances import Allowances
 from pushpull.node.attendance import Present
+from pushpull.node.policy import Policy
 from pushpull.node.rows import row_json
 from pushpull.settings import Settings
+from pushpull.store.policy import PolicyDocument
 from pushpull.store.values import MemberCounts, MemberRow, Receipts, RowRequest, SessionRecord
 
 
@@ -173,6 +175,30 @@ class FakeStore:
         return self.revoked.get(uid)
 
 
+class FakePolicyStore:
+    """One document, and how often nodes were told of it."""
+
+    def __init__(self) -> None:
+        self.document = PolicyDocument({}, b"")
+        self.told = 0
+        self.others = 0  # changes that somebody else makes first
+
+    async def read(self) -> PolicyDocument:
+        return self.document
+
+    async def replace(self, before: PolicyDocument, overrides: dict[str, Any]) -> bool:
+        if self.others:
+            self.others -= 1
+            self.document = PolicyDocument({**self.document.overrides, "max_deliver": 7}, b"theirs")
+        if before.text != self.document.text:
+            return False
+        self.document = PolicyDocument(overrides, repr(overrides).encode())
+        return True
+
+    async def tell(self) -> None:
+        self.told += 1
+
+
 class FakeNode:
     """The part of a node that the web layer calls."""
 
@@ -181,6 +207,7 @@ class FakeNode:
         self.store = FakeStore()
         self.id = "n1"
         self.ready = True
+        self.policy = Policy(settings, FakePolicyStore(), changed=lambda: None)  # type: ignore[arg-type]
         self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits), draining=False)
         self.attendance = SimpleNamespace(of=self._present)
         self.asked_pending: dict[str, Any] = {}
@@ -246,8 +273,8 @@ class FakeNode:
             body = frames.history(cid, below, map(frames.item, entries), floor=1, more=len(entries) == limit)
         return SimpleNamespace(body=body, etag=f'W/"{head}.{after}.{before}"')
 
-    def mode_of(self, head: Head, cid: Cid) -> Decision:
-        return decide(Situation(head.members, head.settings), before=None, settings=self.settings.delivery)
+    def ruling_of(self, head: Head, cid: Cid) -> Ruling:
+        return Ruling(members=head.members, own=head.settings, seq=head.seq, settings=self.settings.delivery)
 
     async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
         await self.store.require(cid, uid)

@@ -7,8 +7,9 @@ import dataclasses
 from msgspec import UNSET
 from starlette.responses import Response
 
+from pushpull.delivery.policy import Decision, Focus
 from pushpull.model import Cid
-from pushpull.web.answers import ConversationAnswer, SettingsAnswer
+from pushpull.web.answers import ConversationAnswer, SettingsAnswer, WayAnswer
 from pushpull.web.bodies import (
     MEMBERS_BYTES,
     ConversationBody,
@@ -44,7 +45,8 @@ async def delete_conversation(call: Call) -> Response:
 
 async def _answer(call: Call, cid: Cid) -> ConversationAnswer:
     head = await call.node.store.conversations.head(cid)
-    decision = call.node.mode_of(head, cid)
+    ruling = call.node.ruling_of(head, cid)
+    decision = ruling.of(Focus.UNSAID)
     return ConversationAnswer(
         cid=cid,
         head=head.seq,
@@ -55,7 +57,14 @@ async def _answer(call: Call, cid: Cid) -> ConversationAnswer:
         settings=SettingsAnswer(**dataclasses.asdict(head.settings)),
         mode=decision.mode.value,
         why=decision.why,
+        on_screen=_way(ruling.of(Focus.HERE)),
+        off_screen=_way(ruling.of(Focus.ELSEWHERE)),
+        rate=round(ruling.rate, 3),
     )
+
+
+def _way(decision: Decision) -> WayAnswer:
+    return WayAnswer(way=decision.way.value, mode=decision.mode.value, why=decision.why)
 
 
 ENDPOINTS = (

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from pushpull.errors import Unsupported
 from pushpull.web.answers import HealthAnswer, NodesAnswer, PolicyEntry, ReadyAnswer
+from pushpull.web.bodies import decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
+
+POLICY_BYTES: Final = 64 * 1024
 
 
 async def get_policy(call: Call) -> Response:
-    in_force = msgspec.structs.asdict(call.node.settings.delivery)
-    origins = call.service.origins
-    return reply(
-        {
-            key: PolicyEntry(value=value, origin=origins.get(f"delivery.{key}", "default"))
-            for key, value in in_force.items()
-        }
-    )
+    return reply({key: PolicyEntry(**entry) for key, entry in call.node.policy.entries().items()})
 
 
 async def put_policy(call: Call) -> Response:
-    raise Unsupported("changing the policy of a running service is not supported in this release")
+    changes = decode(await read_body(call.request, POLICY_BYTES), dict[str, Any])
+    await call.node.policy.put(changes)
+    return await get_policy(call)
 
 
 async def nodes(call: Call) -> Response:
@@ -63,9 +59,10 @@ ENDPOINTS = (
         method="PUT",
         path="/v1/policy",
         who=Who.SERVER,
-        about="Change delivery settings on every node. Not supported in this release.",
+        about="Change delivery settings on every node, all or none; null takes one back to the node's own.",
         run=put_policy,
-        answers={},
+        body=dict[str, Any],
+        answers={200: dict[str, PolicyEntry]},
     ),
     Endpoint(
         method="GET",
