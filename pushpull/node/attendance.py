@@ -20,7 +20,7 @@ from pushpull.delivery.shedding import Extra
 from pushpull.errors import NotAllowed, RateLimited
 from pushpull.model import Cid, Head, Uid
 from pushpull.node.relief import Relief
-from pushpull.settings import Delivery
+from pushpull.settings import Settings
 
 KEPT_S: Final = 1.0
 KEPT_MAX: Final = 1_000
@@ -49,13 +49,13 @@ class SessionTables(Protocol):
 
 class Attendance:
     def __init__(
-        self, heads: Heads, members: MemberTable, sessions: SessionTables, relief: Relief, delivery: Delivery
+        self, heads: Heads, members: MemberTable, sessions: SessionTables, relief: Relief, settings: Settings
     ) -> None:
         self._heads = heads
         self._members = members
         self._sessions = sessions
         self._relief = relief
-        self._delivery = delivery
+        self._settings = settings  # those of its `delivery` change
         self._looks: OrderedDict[Cid, tuple[float, asyncio.Task[Present]]] = OrderedDict()  # since when
 
     async def of(self, cid: Cid) -> Present:
@@ -81,8 +81,9 @@ class Attendance:
         return look
 
     async def _look(self, cid: Cid) -> Present:
-        head, most = await self._heads.head(cid), self._delivery.push_max_members
-        if not is_small(head.members, self._delivery):
+        head, delivery = await self._heads.head(cid), self._settings.delivery
+        most = delivery.push_max_members
+        if not is_small(head.members, delivery):
             raise NotAllowed(f"{cid} has {head.members} members: presence is told of up to {most}")
         members = [uid async for chunk in self._members.every(cid) for uid in chunk][:most]
         return Present(len(members), await self._sessions.connected(members))

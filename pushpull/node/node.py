@@ -132,7 +132,7 @@ class Node:
             signals=Signals(store.signals, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief),
             abroad=self._abroad,
         )
-        self.attendance = Attendance(store.conversations, store.members, store.presence, hub.relief, settings.delivery)
+        self.attendance = Attendance(store.conversations, store.members, store.presence, hub.relief, settings)
         self._live = Live(self.parts)
         self._load = LoadMeter(self.parts)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)

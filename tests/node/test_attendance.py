@@ -14,7 +14,7 @@ from pushpull.node import attendance
 from pushpull.node.attendance import Attendance, Present
 from pushpull.node.metrics import Metrics
 from pushpull.node.relief import Relief
-from pushpull.settings import Delivery
+from pushpull.settings import Delivery, Settings
 from tests.delivery.words import ROOM
 from tests.node.fakes import Clock, head, turns
 
@@ -66,8 +66,13 @@ def relief() -> Relief:
 
 
 @pytest.fixture
-def who(tables: Tables, relief: Relief, clock: Clock) -> Attendance:
-    return Attendance(tables, tables, tables, relief, Delivery(push_max_members=3))
+def settings() -> Settings:
+    return Settings(delivery=Delivery(push_max_members=3))
+
+
+@pytest.fixture
+def who(tables: Tables, relief: Relief, clock: Clock, settings: Settings) -> Attendance:
+    return Attendance(tables, tables, tables, relief, settings)
 
 
 async def test_it_is_told_who_of_the_members_is_connected(who: Attendance) -> None:

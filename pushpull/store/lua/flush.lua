@@ -67,7 +67,7 @@ for i, uid in ipairs(uids) do
     local at = (i - 1) * STRIDE + 1
     local d = furthest(ARGV[at + 2], was_d, delivered_moves, uid)
     local r = furthest(ARGV[at + 3], was_r, read_moves, uid)
-    standing[#standing + 1] = {uid, d, r}
+    if RINGS then standing[#standing + 1] = uid .. ' ' .. exact(d) .. ' ' .. exact(r) end
     if d > was_d or r > was_r then
       results[i] = {d, r, unread_above(math.max(r, floor - 1, tonumber(joined[i])))}
     end
@@ -77,8 +77,6 @@ if #delivered_moves > 0 then redis.call('ZADD', DELIVERED, 'XX', 'GT', unpack(de
 if #read_moves > 0 then redis.call('ZADD', READ, 'XX', 'GT', unpack(read_moves)) end
 if RINGS and #standing > 0 then
   local state = redis.call('HMGET', META, 'epoch', 'mver')
-  local said = {'r1', state[1], state[2]}
-  for i, each in ipairs(standing) do said[i + 3] = each[1] .. ' ' .. exact(each[2]) .. ' ' .. exact(each[3]) end
-  redis.call('SPUBLISH', BELL, table.concat(said, ' '))
+  redis.call('SPUBLISH', BELL, table.concat({'r1', state[1], state[2], unpack(standing)}, ' '))
 end
 return {tonumber(meta[4]), results}
