@@ -21,6 +21,7 @@ Durability = Literal["memory", "fsync", "replicated"]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
 WithdrawBy = Literal["read", "delivered"]
 WebSocketPath = Literal["direct", "asgi"]
+DemoPage = Literal["auto", "on", "off"]
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
 
@@ -66,6 +67,8 @@ class Server(_Section, frozen=True, kw_only=True):
     token_in_query: bool = False
     websocket: WebSocketPath = "direct"
     deflate_min_bytes: CountOrNone = KIB  # 0: never
+    demo: DemoPage = "auto"
+    console: bool = True
 
 
 class Redis(_Section, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 # Sourced by the other scripts, from the root of the repository: the Python environment in .venv, made once.
 #
+# browser              finds the Chromium that tests/browser drives, and installs Debian's where it may (root, apt).
 # environment EXTRAS   makes .venv if need be and installs pushpull[EXTRAS] into it, in editable mode. Does nothing when
 #                      that was done before for this pyproject.toml. Progress and errors go to stderr.
 
@@ -54,4 +55,28 @@ environment() {
             fail "pip could not install pushpull[$extras]; its output is above"
         printf '%s\n' "$wanted" >"$stamp"
     fi
+}
+
+find_browser() {
+    for candidate in "${PUSHPULL_CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+        if [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+browser() {
+    if [ -n "${PUSHPULL_CHROMIUM:-}" ]; then
+        command -v "$PUSHPULL_CHROMIUM" >/dev/null 2>&1 || fail "PUSHPULL_CHROMIUM is $PUSHPULL_CHROMIUM, which is no program"
+    elif ! find_browser >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing Chromium for the tests in a browser" >&2
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >&2 ||
+            fail "cannot install Chromium; its output is above"
+    fi
+    PUSHPULL_CHROMIUM=$(find_browser) ||
+        fail "no Chromium or Chrome found, which tests/browser needs; on Debian: sudo apt-get install -y --no-install-recommends chromium; or name one: PUSHPULL_CHROMIUM=/path/to/chromium $0"
+    export PUSHPULL_CHROMIUM
 }

@@ -1,4 +1,4 @@
-"""The ASGI application: the calls, the WebSocket, CORS, and errors as problems."""
+"""The ASGI application: the calls, the WebSocket, pages, CORS, and errors as problems."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pushpull.web.endpoint import Service, routes_of
 from pushpull.web.gate import Gate
 from pushpull.web.hardened import Hardened
 from pushpull.web.openapi import openapi_document
+from pushpull.web.pages import page_routes
 from pushpull.web.problems import on_http_exception
 from pushpull.web.routes import ENDPOINTS
 from pushpull.web.websocket import websocket_endpoint
@@ -37,7 +38,11 @@ def create_app(node: Node, authenticator: Authenticator) -> Starlette:
     on, and `gate`, which WebSockets come through.
     """
     app = Starlette(
-        routes=[*routes_of(ENDPOINTS), WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint)],
+        routes=[
+            *routes_of(ENDPOINTS),
+            WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint),
+            *page_routes(node.settings),
+        ],
         middleware=[Middleware(Hardened), *_cors(node.settings.server.origins)],
         exception_handlers={HTTPException: on_http_exception},
     )
