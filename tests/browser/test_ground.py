@@ -12,7 +12,7 @@ from tests.e2e.service import LocalService
 async def test_a_tab_reaches_the_service_of_its_test(context: BrowserContext, service: LocalService) -> None:
     page = await open_blank(context, service)
 
-    assert await page.evaluate("async () => (await (await fetch('sdk/package.json')).json()).name") == "pushpull-client"
+    assert await page.evaluate("async () => (await (await fetch('package.json')).json()).name") == "pushpull-client"
 
 
 async def test_what_goes_wrong_in_a_tab_is_noticed(

@@ -1,0 +1,156 @@
+/**
+ * Those who take what a chat receives: listeners and async iterators.
+ *
+ * Theory of operation. An event is handed to all of them, and is done with when every listener's promise is settled and every iterator
+ * was asked for its next. Only then comes the next event, and only then is a message acked: whoever is slow slows the chat down, which
+ * then lets messages lie at the service. Each iterator holds one event, so nothing piles up here.
+ */
+
+/** Say what a listener threw where the page's owner sees it; the chat goes on. */
+function complain(/** @type {unknown} */ error) {
+  if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+  else console.error(error);
+}
+
+class Feed {
+  #accepts;
+  #onReturn;
+  /** @type {any[]} Handed and not taken yet: one at most. */
+  #held = [];
+  /** @type {((result: IteratorResult<any>) => void)[]} */
+  #asking = [];
+  /** @type {(() => void) | null} */
+  #done = null;
+  /** @type {{error: Error | null} | null} */
+  #ended = null;
+
+  /**
+   * @param {(event: any) => boolean} accepts
+   * @param {(feed: Feed) => void} onReturn
+   */
+  constructor(accepts, onReturn) {
+    this.#accepts = accepts;
+    this.#onReturn = onReturn;
+  }
+
+  /**
+   * Resolves when the event is done with.
+   * @param {any} event
+   */
+  async offer(event) {
+    if (this.#ended !== null || !this.#accepts(event)) return;
+    await new Promise((resolve) => {
+      this.#done = () => resolve(undefined);
+      const ask = this.#asking.shift();
+      if (ask === undefined) this.#held.push(event);
+      else ask({ value: event, done: false });
+    });
+  }
+
+  /** @param {Error | null} error what the chat ended with; null where it was closed */
+  end(error) {
+    this.#ended ??= { error };
+    for (const ask of this.#asking.splice(0)) ask({ value: undefined, done: true });
+    this.#release();
+  }
+
+  async next() {
+    if (this.#held.length > 0) return { value: this.#held.shift(), done: false };
+    this.#release();
+    this.#throwWhatEnded();
+    if (this.#ended !== null) return { value: undefined, done: true };
+    const result = await new Promise((resolve) => this.#asking.push(resolve));
+    if (result.done) this.#throwWhatEnded();
+    return result;
+  }
+
+  async return() {
+    this.#ended ??= { error: null };
+    this.#onReturn(this);
+    this.#release();
+    return { value: undefined, done: true };
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  #throwWhatEnded() {
+    if (this.#ended?.error) throw this.#ended.error;
+  }
+
+  #release() {
+    const done = this.#done;
+    if (this.#held.length > 0 && this.#ended === null) return;
+    this.#done = null;
+    done?.();
+  }
+}
+
+export class Consumers {
+  /** @type {Map<string, Set<(event: any) => unknown>>} */
+  #listeners = new Map();
+  /** @type {Set<Feed>} */
+  #feeds = new Set();
+  #onReady;
+
+  /** @param {() => void} onReady somebody takes messages now */
+  constructor(onReady) {
+    this.#onReady = onReady;
+  }
+
+  /** Whether somebody takes messages. Until then nothing is handed out: what nobody saw must not be acked. */
+  get ready() {
+    return this.#feeds.size > 0 || (this.#listeners.get("message")?.size ?? 0) > 0;
+  }
+
+  /**
+   * @param {string} type
+   * @param {(event: any) => unknown} listener
+   */
+  on(type, listener) {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    if (this.ready) this.#onReady();
+    return () => void listeners.delete(listener);
+  }
+
+  /** @param {(event: any) => boolean} accepts */
+  feed(accepts) {
+    const feed = new Feed(accepts, (returned) => this.#feeds.delete(returned));
+    this.#feeds.add(feed);
+    this.#onReady();
+    return feed;
+  }
+
+  /**
+   * Hand an event to everybody; resolves when all are done with it.
+   * @param {any} event
+   */
+  async hand(event) {
+    const listened = [...(this.#listeners.get(event.type) ?? [])].map(async (listener) => listener(event));
+    const outcomes = await Promise.allSettled([...listened, ...[...this.#feeds].map((feed) => feed.offer(event))]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") complain(outcome.reason);
+  }
+
+  /**
+   * Tell listeners something that waits for nobody.
+   * @param {string} type
+   * @param {any} event
+   */
+  tell(type, event) {
+    for (const listener of this.#listeners.get(type) ?? []) {
+      try {
+        listener(event);
+      } catch (error) {
+        complain(error);
+      }
+    }
+  }
+
+  /** @param {Error | null} error */
+  end(error) {
+    for (const feed of this.#feeds) feed.end(error);
+    this.#feeds.clear();
+  }
+}
