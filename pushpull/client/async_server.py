@@ -166,6 +166,14 @@ class AsyncServer(Backend):
         """The nodes that live, with their sessions, feeds and lag."""
         return await self._run(calls.nodes())
 
+    async def stats(self) -> Json:
+        """How the nodes do over the last seconds: {at, total, nodes: [{node, age_ms, figures}]}."""
+        return await self._run(calls.stats())
+
+    async def busiest(self, *, limit: int | None = None) -> list[Json]:
+        """The conversations with most messages a second that somebody is connected to, with their modes and why."""
+        return await self._run(calls.busiest(limit))
+
     async def offline(self, *, limit: int | None = None) -> Json:
         """The offline notifications: {enabled, due, waiting, pending, dead, letters}, the newest `limit` letters."""
         return await self._run(calls.offline(limit))

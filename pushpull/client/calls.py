@@ -259,6 +259,14 @@ def nodes() -> Call[list[Json]]:
     return Call("GET", "/v1/nodes", lambda answer: list(answer["nodes"]))
 
 
+def stats() -> Call[Json]:
+    return Call("GET", "/v1/stats", _same)
+
+
+def busiest(limit: int | None) -> Call[list[Json]]:
+    return Call("GET", "/v1/conversations", lambda answer: list(answer["conversations"]), query=_given(limit=limit))
+
+
 def offline(limit: int | None) -> Call[Json]:
     return Call("GET", "/v1/offline", _same, query=_given(limit=limit))
 

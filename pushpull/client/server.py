@@ -164,6 +164,14 @@ class Server(Backend):
         """The nodes that live, with their sessions, feeds and lag."""
         return self._run(calls.nodes())
 
+    def stats(self) -> Json:
+        """How the nodes do over the last seconds: {at, total, nodes: [{node, age_ms, figures}]}."""
+        return self._run(calls.stats())
+
+    def busiest(self, *, limit: int | None = None) -> list[Json]:
+        """The conversations with most messages a second that somebody is connected to, with their modes and why."""
+        return self._run(calls.busiest(limit))
+
     def offline(self, *, limit: int | None = None) -> Json:
         """The offline notifications: {enabled, due, waiting, pending, dead, letters}, the newest `limit` letters."""
         return self._run(calls.offline(limit))

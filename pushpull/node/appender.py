@@ -86,6 +86,11 @@ class Appender:
         self._waiting_bytes = 0
 
     @property
+    def waiting(self) -> int:
+        """Sends that wait, or are on their way."""
+        return self._waiting
+
+    @property
     def waiting_share(self) -> float:
         """How much of `limits.waiting_sends` is taken, 0 to 1."""
         return self._waiting / self._waiting_max

@@ -17,12 +17,13 @@ class LoadMeter:
         self._parts = parts
         self._measured = (time.monotonic(), time.thread_time())
         self.lag_s = 0.0  # how late the loop ran a timer that was due
+        self.load = 0.0  # the share of the last second that this thread computed
 
     def tick(self) -> None:
         """How much of the time since the last tick this thread computed. Call once a second, in the loop."""
         now, computed = time.monotonic(), time.thread_time()
         (then, before), self._measured = self._measured, (now, computed)
-        load = min(1.0, (computed - before) / max(now - then, 1e-3))
+        self.load = load = min(1.0, (computed - before) / max(now - then, 1e-3))
         self._parts.metrics.load.set(load)
         self._parts.hub.pace.adapt(load)
         self._parts.background.spawn(self._parts.hub.ways.look(load, over_s=now - then), "policy")

@@ -42,6 +42,11 @@ class Times:
         self._sum = 0.0
         registry.register(self)
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many fell into each bucket so far; the last one is above all edges."""
+        return tuple(self._counts)
+
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(self._edges, seconds)] += 1
         self._sum += seconds

@@ -41,12 +41,14 @@ from pushpull.node.live import Live
 from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
+from pushpull.node.overview import Overview
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
 from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.policy import Policy
 from pushpull.node.receipts import TELL_S, Receipts
+from pushpull.node.reporter import Reporter
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
 from pushpull.node.signals import Signals
@@ -136,6 +138,8 @@ class Node:
         self._live = Live(self.parts)
         self._load = LoadMeter(self.parts)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)
+        self.reporter = Reporter(self.parts, self._load)
+        self.overview = Overview(store)
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
@@ -148,6 +152,7 @@ class Node:
         await self._doorbell.start(self.id)
         await self.policy.read()
         await self._heartbeat.beat()
+        await self.reporter.say()
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
@@ -156,6 +161,7 @@ class Node:
         repeat(self.parts.receipts.tell_waiting, every_s=TELL_S, name="receipts")
         repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
+        repeat(self.reporter.say, every_s=BEAT_S, name="report")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
         repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
         for work, name in (

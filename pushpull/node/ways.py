@@ -56,6 +56,11 @@ class Ways:
 
     # ------------------------------------------------------------------------------------------------ by the second
 
+    @property
+    def stirred(self) -> tuple[Feed, ...]:
+        """Those with news lately, or a rate that has not died away."""
+        return tuple(self._stirred)
+
     def stir(self, feed: Feed) -> None:
         """The feed has news."""
         self._stirred[feed] = None

@@ -125,6 +125,9 @@ class Keys:
     def nodes(self) -> str:
         return f"{self.prefix}nodes"
 
+    def report(self, node: str) -> str:
+        return f"{self.prefix}report:{node}"
+
     def control(self) -> str:
         return f"{self.prefix}control"
 

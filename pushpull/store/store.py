@@ -25,6 +25,7 @@ from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
 from pushpull.store.policy import PolicyStore
 from pushpull.store.presence import Presence
+from pushpull.store.reports import Reports
 from pushpull.store.scripts import Wire
 from pushpull.store.servers import Servers
 from pushpull.store.signals import Signals
@@ -69,6 +70,7 @@ class Store:
         self.signals = Signals(wire, keys)
         self.policy = PolicyStore(wire, keys)
         self.nodes = Nodes(wire, keys)
+        self.reports = Reports(wire, keys)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 
     @classmethod

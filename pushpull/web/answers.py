@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from pushpull.node.overview import Busy, Figures
 from pushpull.web.problems import Problem
 
 ModeName = Literal["push", "notify"]
@@ -267,6 +268,26 @@ class PolicyEntry(msgspec.Struct, kw_only=True):
 
 class NodesAnswer(msgspec.Struct, kw_only=True):
     nodes: list[dict[str, Any]]
+
+
+class NodeStats(msgspec.Struct, kw_only=True):
+    """A node that lives, and how it does; null where it has not said so lately."""
+
+    node: str
+    age_ms: int
+    figures: Figures | None
+
+
+class StatsAnswer(msgspec.Struct, kw_only=True):
+    """`at` is ms since 1970; `total`: all nodes that said how they do."""
+
+    at: int
+    total: Figures
+    nodes: list[NodeStats]
+
+
+class BusiestAnswer(msgspec.Struct, kw_only=True):
+    conversations: list[Busy]
 
 
 class HealthAnswer(msgspec.Struct, kw_only=True):

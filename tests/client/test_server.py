@@ -224,6 +224,13 @@ def test_a_service_that_is_not_ready_says_why():
     assert len(asked.requests) == 1
 
 
+def test_an_operator_asks_how_the_nodes_do_and_what_is_busy():
+    asked = Asked(ok({"nodes": []}), ok({"conversations": [{"cid": "tea"}]}))
+    assert server(asked).stats() == {"nodes": []}
+    assert server(asked).busiest(limit=5) == [{"cid": "tea"}]
+    assert asked.lines == ["GET /v1/stats", "GET /v1/conversations?limit=5"]
+
+
 def test_a_cid_that_is_none_is_not_sent():
     asked = Asked(ok({}))
     with pytest.raises(Invalid, match="cid"):

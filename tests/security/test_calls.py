@@ -64,6 +64,8 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     ("GET /v1/policy", "", None, SERVERS),
     ("PUT /v1/policy", "", {}, SERVERS),
     ("GET /v1/nodes", "", None, SERVERS),
+    ("GET /v1/stats", "", None, SERVERS),
+    ("GET /v1/conversations", "?limit=5", None, SERVERS),
     ("GET /healthz", "", None, ALL),
     ("GET /readyz", "", None, ALL),
     ("GET /metrics", "", None, ALL),

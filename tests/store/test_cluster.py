@@ -53,6 +53,9 @@ async def everything(store: Store) -> None:
     assert [head.seq for head in await store.log.heads(CIDS) if head] == [5] * len(CIDS)
     await store.log.move_epoch(CIDS[0], (await store.conversations.head(CIDS[0])).epoch)
     await store.nodes.beat("n1", {})
+    for node in CIDS:
+        await store.reports.say(node, b"{}")
+    assert await store.reports.of([*CIDS, "n2"]) == [b"{}"] * len(CIDS) + [None]
     await store.presence.open_session(
         SessionRecord(id=SessionId("s"), uid=BOB, device="d", node="n1", client="c", connected_at_ms=1)
     )

@@ -39,11 +39,14 @@ from pushpull.model import (
 )
 from pushpull.node.allowances import Allowances
 from pushpull.node.attendance import Present
+from pushpull.node.overview import Busy, ranked
 from pushpull.node.policy import Policy
+from pushpull.node.report import Report
 from pushpull.node.rows import row_json
 from pushpull.settings import Settings
 from pushpull.store.policy import PolicyDocument
-from pushpull.store.values import MemberCounts, MemberRow, Receipts, RowRequest, SessionRecord
+from pushpull.store.values import MemberCounts, MemberRow, NodeRecord, Receipts, RowRequest, SessionRecord
+from tests.node.reports import busy, report
 
 
 @dataclass
@@ -210,6 +213,7 @@ class FakeNode:
         self.policy = Policy(settings, FakePolicyStore(), changed=lambda: None)  # type: ignore[arg-type]
         self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits), draining=False)
         self.attendance = SimpleNamespace(of=self._present)
+        self.overview = SimpleNamespace(reports=self._reports, busiest=self._busiest)
         self.asked_pending: dict[str, Any] = {}
         registry = CollectorRegistry()
         Counter("pushpull_appends", "messages stored", registry=registry).inc()
@@ -219,6 +223,12 @@ class FakeNode:
     async def _present(self, cid: Cid) -> Present:
         members = self.store.find(cid).members
         return Present(len(members), sorted(members)[:1])
+
+    async def _reports(self) -> list[tuple[NodeRecord, Report | None]]:
+        return [(NodeRecord("n1", 5, {}), report(sessions=3)), (NodeRecord("n2", 9, {}), None)]
+
+    async def _busiest(self, limit: int) -> list[Busy]:
+        return ranked([report(busiest=(busy("team", rate=3.0), busy("tea", rate=9.0)))])[:limit]
 
     async def send(self, draft: Draft) -> Sent:
         conversation = self.store.find(draft.cid)

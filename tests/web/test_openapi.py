@@ -38,6 +38,8 @@ PUT /v1/users/{uid}/revoked_before
 GET /v1/policy
 PUT /v1/policy
 GET /v1/nodes
+GET /v1/stats
+GET /v1/conversations
 GET /v1/offline
 POST /v1/offline/requeue
 GET /healthz
@@ -137,6 +139,8 @@ ASKED: dict[str, tuple[str, Any]] = {
     "revoke": ("/v1/users/alice/revoked_before", {"ts": 5}),
     "get_policy": ("/v1/policy", None),
     "nodes": ("/v1/nodes", None),
+    "stats": ("/v1/stats", None),
+    "busiest": ("/v1/conversations", None),
     "healthz": ("/healthz", None),
     "readyz": ("/readyz", None),
 }

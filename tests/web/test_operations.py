@@ -65,12 +65,30 @@ async def test_what_is_no_object_is_a_bad_request(server: httpx2.AsyncClient) ->
 
 
 async def test_operations_are_for_servers(alice: httpx2.AsyncClient) -> None:
-    for path in ("/v1/policy", "/v1/nodes"):
+    for path in ("/v1/policy", "/v1/nodes", "/v1/stats", "/v1/conversations"):
         assert_problem(await alice.get(path), 403, "not_allowed")
 
 
 async def test_nodes_are_listed(server: httpx2.AsyncClient) -> None:
     assert (await server.get("/v1/nodes")).json() == {"nodes": [{"id": "n1", "sessions": 0}]}
+
+
+async def test_how_the_nodes_do_is_told_of_each_and_of_all(server: httpx2.AsyncClient) -> None:
+    answer = (await server.get("/v1/stats")).json()
+
+    assert answer["total"]["sessions"] == 3
+    first, second = answer["nodes"]
+    assert (first["node"], first["age_ms"], first["figures"]["sessions"]) == ("n1", 5, 3)
+    assert (second["node"], second["figures"]) == ("n2", None)
+
+
+async def test_as_many_of_the_busiest_conversations_are_listed_as_is_asked_for(server: httpx2.AsyncClient) -> None:
+    both = (await server.get("/v1/conversations")).json()["conversations"]
+    one = (await server.get("/v1/conversations?limit=1")).json()["conversations"]
+
+    assert [each["cid"] for each in both] == ["tea", "team"]
+    assert one == both[:1]
+    assert_problem(await server.get("/v1/conversations?limit=51"), 422, "invalid", "limit", "51")
 
 
 async def test_a_node_is_alive_whatever_redis_does_and_ready_only_with_it(

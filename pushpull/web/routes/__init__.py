@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from pushpull.web.endpoint import Endpoint
-from pushpull.web.routes import conversations, cursors, members, messages, notifications, operations, presence, users
+from pushpull.web.routes import (
+    conversations,
+    cursors,
+    members,
+    messages,
+    notifications,
+    operations,
+    overview,
+    presence,
+    users,
+)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *conversations.ENDPOINTS,
@@ -16,4 +26,5 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *notifications.ENDPOINTS,
     *users.ENDPOINTS,
     *operations.ENDPOINTS,
+    *overview.ENDPOINTS,
 )
