@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import orjson
 
@@ -19,8 +19,6 @@ ACK_DELAY_S: Final = 0.2
 LINGER_NOT: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing leaves nothing behind, or ten thousand ports would wait a minute after each run."""
 START: Final = (0, "0-0")
-EVERYWHERE: Final = ""
-"""What a device looks at that never says `focus`: it comes for whatever it is notified of."""
 
 
 class Device(asyncio.Protocol):
@@ -50,7 +48,7 @@ class Device(asyncio.Protocol):
         self.at: dict[bytes, tuple[int, str]] = {}  # cid → position
         self.heads: dict[bytes, int] = {}  # cid → the highest head heard of, while it is pulling
         self.on_page: Callable[[Seen], None] | None = None  # takes pages in place of the rule for receiving
-        self.looks_at: str | None = EVERYWHERE  # the conversation on its screen; None: none is
+        self.looks_at: str | None = wire.EVERYWHERE  # the conversation on its screen; None: none is
         self._transport: asyncio.Transport | None = None
         self._request = b""
         self._pulling: set[bytes] = set()
@@ -124,17 +122,9 @@ class Device(asyncio.Protocol):
             self.hang_up()
             return
         self._opened = True
-        self.say(wire.masked(self._hello()))
+        self.say(wire.masked(wire.hello(self.token, self.name, self.looks_at, self.at)))
         if rest:
             self._frames(rest)
-
-    def _hello(self) -> bytes:
-        hello: dict[str, Any] = {"type": "hello", "token": self.token, "device": self.name, "unnamed": "head"}
-        if self.looks_at != EVERYWHERE:
-            hello["focus"] = self.looks_at
-        if self.at:
-            hello["positions"] = {cid.decode(): position[1] for cid, position in self.at.items()}
-        return orjson.dumps(hello)
 
     def _frames(self, data: bytes) -> None:
         if self._skip:

@@ -17,12 +17,13 @@ import uvloop
 from pushpull.bench import open_files
 from pushpull.bench.child import answer_requests
 from pushpull.bench.crowd import Acks, Crowd
-from pushpull.bench.device import EVERYWHERE, Device
+from pushpull.bench.device import Device
 from pushpull.bench.failure import BenchFailed
 from pushpull.bench.lanes import Posting
 from pushpull.bench.pulling import Pulling
 from pushpull.bench.sending import Route, Sending
 from pushpull.bench.spread import Spread
+from pushpull.bench.wire import EVERYWHERE
 
 DIALLING: Final = 128
 """Connections being opened at a time: enough to keep the service busy, few enough for its listening queue."""

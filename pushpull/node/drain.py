@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pushpull.delivery import frames
-from pushpull.delivery.session import DRAINING
+from pushpull.delivery.codes import DRAINING
 from pushpull.errors import PushpullError
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers

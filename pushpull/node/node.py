@@ -20,7 +20,7 @@ from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, Focus
 from pushpull.delivery.ruling import Ruling
 from pushpull.delivery.window import Redelivery
-from pushpull.errors import PushpullError, Unauthenticated, not_a_member
+from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
 from pushpull.node import drain, history, pending
 from pushpull.node.abroad import Abroad
@@ -41,6 +41,7 @@ from pushpull.node.live import Live
 from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
+from pushpull.node.moves import move_cursors
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
 from pushpull.node.peers import Peers
@@ -53,7 +54,6 @@ from pushpull.node.signals import Signals
 from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
-from pushpull.store.values import CursorMove
 
 log = logging.getLogger(__name__)
 
@@ -242,24 +242,7 @@ class Node:
 
     async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
         """Move a member's cursors, clamped to the head and never back; returns them as they are now."""
-        move = CursorMove(
-            uid=uid,
-            delivered=None if delivered is None else str(delivered),
-            read=None if read is None else str(read),
-        )
-        ring = {cid} if self.parts.receipts.asked(cid) else set()
-        flushed = (await self.store.cursors.flush({cid: [move]}, ring=ring))[cid]
-        if isinstance(flushed, PushpullError):
-            raise flushed
-        after = flushed[0]
-        if after is not None:
-            self._cursor_news.moved(cid, uid, after)
-            self._abroad.moved_by_call(cid, uid, after)
-            return after
-        now = await self.store.cursors.get(cid, uid)
-        if now is None:
-            raise not_a_member(uid, cid)
-        return now
+        return await move_cursors(self.parts, cid, uid, delivered=delivered, read=read)
 
     async def pending(self, cid: Cid, *, user: Uid | None, min_idle_ms: int, limit: int | None) -> dict[str, Any]:
         """XPENDING's short form, or with `limit` the long one. Raises NoSuchConversation."""

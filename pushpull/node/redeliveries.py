@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from pushpull.delivery.codes import NO_ANSWER
 from pushpull.delivery.place import Place
-from pushpull.delivery.session import NO_ANSWER
 from pushpull.delivery.tail import Page
 from pushpull.delivery.window import EXHAUSTED, Exhausted, Redelivery
 from pushpull.errors import PushpullError

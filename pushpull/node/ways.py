@@ -52,6 +52,7 @@ class Ways:
         self._windows = windows
         self._settle = settle
         self._load = Smoothed(LOAD_S)
+        self._looking = False
         self._stirred: dict[Feed, None] = {}  # with news lately, or a rate that has not died away
 
     # ------------------------------------------------------------------------------------------------ by the second
@@ -63,6 +64,14 @@ class Ways:
     async def look(self, load: float, *, over_s: float) -> None:
         """The node was busy for this share, 0 to 1, of the last `over_s` seconds. Call about once a second."""
         self._load.take(load, over_s=over_s)
+        if not self._looking:  # else it takes longer than a second, and this look is part of that one
+            self._looking = True
+            try:
+                await self._look_at_all()
+            finally:
+                self._looking = False
+
+    async def _look_at_all(self) -> None:
         for number, feed in enumerate(tuple(self._stirred)):
             if feed.deleted or self._feeds.get(feed.cid) is not feed:
                 del self._stirred[feed]
