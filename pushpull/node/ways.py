@@ -129,14 +129,12 @@ class Ways:
         else:
             self._set(feed, place, feed.ruling.of_slow().way)
 
-    def promote(self, feed: Feed, place: Place) -> bool:
+    def promote(self, feed: Feed, place: Place) -> None:
         """Serve a place as is decided for those who keep up, where it has caught up. Call when it acked."""
         way = feed.ruling.of(place.focus).way
-        if place.way is way or not self._caught_up(feed, place):
-            return False
-        self._metrics.promotions.inc()
-        self._set(feed, place, way)
-        return True
+        if place.way is not way and self._caught_up(feed, place):
+            self._metrics.promotions.inc()
+            self._set(feed, place, way)
 
     def _caught_up(self, feed: Feed, place: Place) -> bool:
         """Whether a notified place may be pushed to: it has acked all it got, what it lacks is no more than a
