@@ -128,6 +128,20 @@ class Wire:
         assert at == upto
         return items
 
+    async def pull(self, cid: str, *, after: int) -> None:
+        """Pull forward, and again where that is refused for now; the answer is left to whoever asks for it."""
+        async with asyncio.timeout(HEAR_S):
+            await self.say("pull", cid=cid, after=after)
+            while True:
+                frame = await self._receive()
+                if frame["type"] == "error" and frame["temporary"] and frame.get("cid") == cid:
+                    await asyncio.sleep(frame["retry_after_ms"] / 1000)
+                    await self.say("pull", cid=cid, after=after)
+                    continue
+                self._heard.append(frame)
+                if _fits(frame, "messages", {"cid": cid, "after": after}):
+                    return
+
     async def error(self, code: str, **fields: Any) -> str:
         """The message of the next `error`, which must have this code and these values; it must be a clear one."""
         frame = await self.hear("error", **fields)
