@@ -70,14 +70,18 @@ class Fleet:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    async def connect(self, service: Service, uids: Sequence[str], *, together: int = 1) -> float:
-        """Add a device for each user; the slowest process's seconds. `together`: so many share a process."""
+    async def connect(self, service: Service, uids: Sequence[str], *, together: int = 1, narrow: bool = False) -> float:
+        """Add a device for each user; the slowest process's seconds. `together`: so many share a process.
+
+        `narrow`: over lines that can be read slowly.
+        """
         shares = _shares(uids, len(self._processes), together)
         for place, share in enumerate(shares):
             for uid in share:
                 self._where[uid] = (place, self._sizes[place])
                 self._sizes[place] += 1
-        orders = [{"host": HOST, "port": service.port, "tokens": {u: service.token(u) for u in s}} for s in shares]
+        where = {"host": HOST, "port": service.port, "narrow": narrow}
+        orders = [{**where, "tokens": {uid: service.token(uid) for uid in share}} for share in shares]
         return float(max(await self._each("connect", orders, within_s=600.0)))
 
     async def connect_floor(self, port: int, connections: int) -> None:
@@ -92,8 +96,15 @@ class Fleet:
     async def hang_up(self) -> None:
         await self._all("hang_up")
 
-    async def behave(self, acks: Acks, *, pulls: bool, heads_only: bool = False, deflates: bool = False) -> None:
-        await self._all("behave", acks=acks, pulls=pulls, heads_only=heads_only, deflates=deflates)
+    async def behave(
+        self, acks: Acks, *, pulls: bool, heads_only: bool = False, deflates: bool = False, pull_limit: int = 500
+    ) -> None:
+        order: dict[str, Any] = {"acks": acks, "pulls": pulls, "heads_only": heads_only, "deflates": deflates}
+        await self._all("behave", **order, pull_limit=pull_limit)
+
+    async def read_at(self, bytes_per_s: float) -> None:
+        """From now on, each device on a narrow line; 0: as fast as it comes."""
+        await self._all("read_at", bytes_per_s=bytes_per_s)
 
     # ------------------------------------------------------------------------------------------------ sends
 

@@ -27,6 +27,12 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     burst_s: float
     compression_s: float
 
+    slow_members: int
+    slow_readers: int  # of them
+    slow_push_per_s: float  # message by message, of slow_push_bytes
+    slow_push_bytes: int
+    slow_s: float
+
     groups: int
     group_size: int = 10
     groups_s: float
@@ -72,6 +78,11 @@ QUICK: Final = Scale(
     burst_per_s=500.0,
     burst_s=3.0,
     compression_s=3.0,
+    slow_members=1_000,
+    slow_readers=200,
+    slow_push_per_s=15.0,
+    slow_push_bytes=4_000,
+    slow_s=8.0,
     groups=200,
     groups_s=4.0,
     groups_in_flight=150,
@@ -105,6 +116,11 @@ FULL: Final = Scale(
     burst_per_s=500.0,
     burst_s=10.0,
     compression_s=10.0,
+    slow_members=5_000,
+    slow_readers=1_000,
+    slow_push_per_s=2.0,
+    slow_push_bytes=16_000,
+    slow_s=20.0,
     groups=1_000,
     groups_s=10.0,
     groups_in_flight=200,
@@ -139,6 +155,11 @@ TINY: Final = Scale(
     burst_per_s=100.0,
     burst_s=0.3,
     compression_s=0.3,
+    slow_members=20,
+    slow_readers=5,
+    slow_push_per_s=30.0,
+    slow_push_bytes=1_000,
+    slow_s=0.4,
     groups=4,
     group_size=5,
     groups_s=0.3,

@@ -15,6 +15,7 @@ from pushpull.bench.workloads import WORKLOADS
 TARGETS = {
     "fan-out": 2,
     "hot group": 10,
+    "slow readers": 8,
     "compression": 2,
     "small groups": 2,
     "send": 4,

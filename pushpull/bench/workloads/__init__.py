@@ -22,6 +22,7 @@ from pushpull.bench.workloads import (
     memory,
     pull,
     send,
+    slow,
     small_groups,
     storm,
 )
@@ -41,6 +42,6 @@ def _of(module: ModuleType) -> Workload:
 WORKLOADS: Final = {
     workload.name: workload
     for workload in map(
-        _of, (fan_out, hot_group, compression, small_groups, send, batch, storm, pull, memory, amplification)
+        _of, (fan_out, hot_group, slow, compression, small_groups, send, batch, storm, pull, memory, amplification)
     )
 }
