@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
-
-import msgspec
 
 from pushpull.errors import PushpullError
 from pushpull.model import SessionId, Uid
+from pushpull.store import session_rows
 from pushpull.store.batch import Batch, Batches
 from pushpull.store.control import announce, last_said
 from pushpull.store.keys import Keys, tag_of_user
@@ -33,18 +32,7 @@ ENDED_MAX: Final = 64
 
 _KICKED: Final = "kicked"
 _REPLACED: Final = "replaced"
-_ORDER_FIELD: Final = b"#"
 
-
-class _Kept(msgspec.Struct, frozen=True):
-    device: str
-    node: str
-    client: str
-    connected_at_ms: int
-
-
-_encode = msgspec.json.Encoder().encode
-_decode_kept = msgspec.json.Decoder(_Kept).decode
 
 Command = tuple[Arg, ...]
 
@@ -152,13 +140,16 @@ class Presence:
 
     async def _enter(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
         """Enter each; what else the user had open on live nodes then, oldest first. Rows of dead nodes are dropped."""
-        calls = [Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, _kept(each)]) for each in sessions]
+        calls = [
+            Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, session_rows.encode(each)])
+            for each in sessions
+        ]
         # May run twice: a session is not among those it finds.
         replies = await self._wire.run_many(calls, again=True)
         found = [
             reply
             if isinstance(reply, PushpullError)
-            else [each for each in _in_order(session.uid, _pairs(reply)) if each.id != session.id]
+            else [each for each in session_rows.in_order(session.uid, reply) if each.id != session.id]
             for session, reply in zip(sessions, replies, strict=True)
         ]
         return await self._of_the_living(found)
@@ -197,7 +188,7 @@ class Presence:
         """The user's sessions on nodes that live, oldest first."""
         await self._nodes.alive()
         found = await self._wire.command("HGETALL", self._keys.sessions(uid), again=True)
-        (living,) = await self._of_the_living([_in_order(uid, _pairs(found))])
+        (living,) = await self._of_the_living([session_rows.in_order(uid, found)])
         assert not isinstance(living, PushpullError)
         return living
 
@@ -212,7 +203,7 @@ class Presence:
                 ("HGETALL", self._keys.sessions(each.uid)),
             ]
         replies = await self._wire.commands(commands, again=True)
-        tables = [_in_order(each.uid, _pairs(table)) for each, table in zip(sessions, replies[2::3], strict=True)]
+        tables = [session_rows.in_order(each.uid, table) for each, table in zip(sessions, replies[2::3], strict=True)]
         living = await self._of_the_living(tables)
         return [
             _standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
@@ -240,7 +231,7 @@ class Presence:
 
     async def _open_now(self, uid: Uid) -> list[SessionId]:
         found = await self._wire.command("HKEYS", self._keys.sessions(uid), again=True)
-        return [SessionId(name.decode()) for name in found if name != _ORDER_FIELD]
+        return [SessionId(name.decode()) for name in found if name != session_rows.ORDER_FIELD]
 
     def _end(self, uid: Uid, sessions: Sequence[SessionId], how: str) -> list[Command]:
         """Remember that these were ended."""
@@ -292,35 +283,3 @@ def _ended(session: SessionId, how: str) -> str:
 def _is_since(other: SessionRecord, session: SessionRecord) -> bool:
     """Whether `other` connected when `session` had already, by their nodes' clocks."""
     return other.connected_at_ms >= session.connected_at_ms
-
-
-def _kept(session: SessionRecord) -> bytes:
-    return _encode(_Kept(session.device, session.node, session.client, session.connected_at_ms))
-
-
-def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:
-    """Decode `{id: "<order> <kept>"}`, oldest first."""
-    rows: Sequence[tuple[int, bytes, _Kept]] = sorted(
-        (
-            (int(order), name, _decode_kept(kept))
-            for name, value in found.items()
-            if name != _ORDER_FIELD
-            for order, _, kept in [value.partition(b" ")]
-        ),
-        key=lambda row: row[0],
-    )
-    return [
-        SessionRecord(
-            id=SessionId(name.decode()),
-            uid=uid,
-            device=kept.device,
-            node=kept.node,
-            client=kept.client,
-            connected_at_ms=kept.connected_at_ms,
-        )
-        for _, name, kept in rows
-    ]
