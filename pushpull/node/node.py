@@ -141,7 +141,8 @@ class Node:
         repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
         audit_s = self.settings.delivery.audit_interval_s
         repeat(self._audit.round, every_s=audit_s, jitter=AUDIT_JITTER, name="audit")
-        repeat(self._live.announcements.check, every_s=audit_s, jitter=AUDIT_JITTER, name="announcements audit")
+        # One question, and looking up what it finds takes a while: both are to be over within the interval.
+        repeat(self._live.announcements.check, every_s=audit_s / 2, jitter=AUDIT_JITTER, name="announcements audit")
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
 
     async def drain(self) -> None:
