@@ -13,6 +13,7 @@ import orjson
 from pushpull.bench import wire
 from pushpull.bench.crowd import Crowd, Seen
 from pushpull.bench.spread import now_ticks
+from pushpull.bench.trickle import Trickle
 
 ACK_DELAY_S: Final = 0.2
 """How long a delayed ack waits for others: what the service's `welcome` allows."""
@@ -39,6 +40,7 @@ class Device(asyncio.Protocol):
         "name",
         "on_page",
         "token",
+        "trickle",
     )
 
     def __init__(self, crowd: Crowd, name: str, token: str) -> None:
@@ -47,6 +49,7 @@ class Device(asyncio.Protocol):
         self.token = token
         self.at: dict[bytes, tuple[int, str]] = {}  # cid → position
         self.heads: dict[bytes, int] = {}  # cid → the highest head heard of, while it is pulling
+        self.trickle: Trickle | None = None  # reads for it, where that may be slow
         self.on_page: Callable[[Seen], None] | None = None  # takes pages in place of the rule for receiving
         self.looks_at: str | None = wire.EVERYWHERE  # the conversation on its screen; None: none is
         self._transport: asyncio.Transport | None = None
@@ -71,7 +74,10 @@ class Device(asyncio.Protocol):
         self._reset()
         self._dialled = now_ticks()
         self._request = wire.upgrade(host, port, deflate=self.crowd.deflates)
-        await asyncio.get_running_loop().create_connection(lambda: self, host, port)
+        if self.trickle is not None:
+            await self.trickle.dial(host, port)
+        else:
+            await asyncio.get_running_loop().create_connection(lambda: self, host, port)
 
     def hang_up(self) -> None:
         if self._transport is not None:

@@ -88,4 +88,5 @@ async def _empty_within(peers: Peers, seconds: float) -> None:
     """Wait that long, or until nobody is connected any more."""
     if seconds > 0:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(peers.empty.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await peers.empty.wait()
