@@ -59,7 +59,7 @@ def test_a_sweep_through_the_service_measures_every_way_and_loses_nothing(swept:
     assert notified.did.work.notices > 0
     assert all(point.late.count > 0 for point in swept.points)
     assert swept.prices.frames + swept.prices.sends > 0
-    assert len(swept.units) == 3
+    assert len(swept.units) == 4
 
 
 def test_it_prints_prices_the_sweep_and_the_settings_that_follow(answers: Answers) -> None:
