@@ -59,6 +59,7 @@ QUICK: Final = Scale(
     viewers=(0.05, 1.0),
     stretch_s=1.5,
     warm_s=0.4,
+    unit_turns=1,
 )
 
 TINY: Final = Scale(
