@@ -97,7 +97,8 @@ def test_it_prints_what_it_assumes_as_json(
 
     printed = json.loads(capsys.readouterr().out)
     assert printed["assumptions"]["size_max"] == 500
-    assert printed["prices"]["cpu_s"]["sends"] == 1e-4
+    assert printed["prices"]["cpu_s"]["frames"] == 1e-5
+    assert printed["prices"]["cpu_s"]["sends"] == pytest.approx(printed["assumptions"]["stored_us"] / 1e6)
     assert set(printed["totals"]) == set(RULES)
     assert plot.stat().st_size > 5_000
 

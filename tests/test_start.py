@@ -37,6 +37,8 @@ class Started:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *flags: str) -> None:
+        """Start it and wait until it serves and has greeted."""
+        greeted = self._greetings()
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 ["./scripts/start", "--port", str(self.port), *flags],
@@ -48,7 +50,7 @@ class Started:
                 start_new_session=True,
             )
         give_up = time.monotonic() + INSTALL_S
-        while not self._healthy():
+        while self._greetings() == greeted or not self._healthy():
             assert self._process.poll() is None, f"it ended with {self._process.returncode}:\n{self.output}"
             assert time.monotonic() < give_up, f"it did not serve within {INSTALL_S} s:\n{self.output}"
             time.sleep(0.1)
@@ -74,6 +76,9 @@ class Started:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def _greetings(self) -> int:
+        return self.output.count("pushpull serves") if self._output.exists() else 0
 
     def _healthy(self) -> bool:
         try:

@@ -7,7 +7,7 @@ the operating system charged to each process; times are of one clock that all pr
     service   Redis and the service, started for one workload and ended with it
     floor     the yardstick: the same bytes to as many connections by a plain loop of send
     child     a process of the benchmark's own that is asked by lines of JSON
-    load      the process with the devices; wire, device, crowd, sending, pulling, lanes are its parts
+    load      the process with the devices; wire, device, trickle, crowd, sending, pulling, lanes are its parts
     fleet     all load processes, as the workloads see them
     cpu       processor time and memory of a process; redis_stats: what Redis did; meter: both, over a stretch of time
     spread    how long something took

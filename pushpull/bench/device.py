@@ -6,21 +6,20 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import orjson
 
 from pushpull.bench import wire
 from pushpull.bench.crowd import Crowd, Seen
 from pushpull.bench.spread import now_ticks
+from pushpull.bench.trickle import Trickle
 
 ACK_DELAY_S: Final = 0.2
 """How long a delayed ack waits for others: what the service's `welcome` allows."""
 LINGER_NOT: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing leaves nothing behind, or ten thousand ports would wait a minute after each run."""
 START: Final = (0, "0-0")
-EVERYWHERE: Final = ""
-"""What a device looks at that never says `focus`: it comes for whatever it is notified of."""
 
 
 class Device(asyncio.Protocol):
@@ -41,6 +40,7 @@ class Device(asyncio.Protocol):
         "name",
         "on_page",
         "token",
+        "trickle",
     )
 
     def __init__(self, crowd: Crowd, name: str, token: str) -> None:
@@ -49,8 +49,9 @@ class Device(asyncio.Protocol):
         self.token = token
         self.at: dict[bytes, tuple[int, str]] = {}  # cid → position
         self.heads: dict[bytes, int] = {}  # cid → the highest head heard of, while it is pulling
+        self.trickle: Trickle | None = None  # reads for it, where that may be slow
         self.on_page: Callable[[Seen], None] | None = None  # takes pages in place of the rule for receiving
-        self.looks_at: str | None = EVERYWHERE  # the conversation on its screen; None: none is
+        self.looks_at: str | None = wire.EVERYWHERE  # the conversation on its screen; None: none is
         self._transport: asyncio.Transport | None = None
         self._request = b""
         self._pulling: set[bytes] = set()
@@ -73,7 +74,10 @@ class Device(asyncio.Protocol):
         self._reset()
         self._dialled = now_ticks()
         self._request = wire.upgrade(host, port, deflate=self.crowd.deflates)
-        await asyncio.get_running_loop().create_connection(lambda: self, host, port)
+        if self.trickle is not None:
+            await self.trickle.dial(host, port)
+        else:
+            await asyncio.get_running_loop().create_connection(lambda: self, host, port)
 
     def hang_up(self) -> None:
         if self._transport is not None:
@@ -124,17 +128,9 @@ class Device(asyncio.Protocol):
             self.hang_up()
             return
         self._opened = True
-        self.say(wire.masked(self._hello()))
+        self.say(wire.masked(wire.hello(self.token, self.name, self.looks_at, self.at)))
         if rest:
             self._frames(rest)
-
-    def _hello(self) -> bytes:
-        hello: dict[str, Any] = {"type": "hello", "token": self.token, "device": self.name, "unnamed": "head"}
-        if self.looks_at != EVERYWHERE:
-            hello["focus"] = self.looks_at
-        if self.at:
-            hello["positions"] = {cid.decode(): position[1] for cid, position in self.at.items()}
-        return orjson.dumps(hello)
 
     def _frames(self, data: bytes) -> None:
         if self._skip:

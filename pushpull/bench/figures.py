@@ -87,14 +87,28 @@ def spread_over_runs(outcomes: Sequence[Outcome], name: str) -> tuple[float, flo
 # ------------------------------------------------------------------------------------------------ what all state
 
 
-def times(name: str, spread: Spread, *, p99_at_most: float | None = None, floor: Spread | None = None) -> list[Figure]:
-    """p50, p95, p99 and max in ms; with a `floor`, `p99_at_most` is a multiple of its p99."""
+def times(
+    name: str,
+    spread: Spread,
+    *,
+    p50_at_most: float | None = None,
+    p99_at_most: float | None = None,
+    floor: Spread | None = None,
+) -> list[Figure]:
+    """p50, p95, p99 and max in ms; with a `floor`, `p50_at_most` and `p99_at_most` are multiples of its own."""
     summary = spread.summary()
-    floor_ms = floor.summary().p99_ms if floor is not None else None
+    under = floor.summary() if floor is not None else None
+    p50_floor = under.p50_ms if under is not None and p50_at_most is not None else None
     return [
-        Figure(name=f"{name} p50", value=summary.p50_ms, unit="ms"),
+        Figure(name=f"{name} p50", value=summary.p50_ms, unit="ms", at_most=p50_at_most, floor=p50_floor),
         Figure(name=f"{name} p95", value=summary.p95_ms, unit="ms"),
-        Figure(name=f"{name} p99", value=summary.p99_ms, unit="ms", at_most=p99_at_most, floor=floor_ms),
+        Figure(
+            name=f"{name} p99",
+            value=summary.p99_ms,
+            unit="ms",
+            at_most=p99_at_most,
+            floor=under.p99_ms if under is not None else None,
+        ),
         Figure(name=f"{name} max", value=summary.max_ms, unit="ms"),
     ]
 

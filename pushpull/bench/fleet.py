@@ -76,11 +76,13 @@ class Fleet:
         uids: Sequence[str],
         *,
         together: int = 1,
+        narrow: bool = False,
         looks_at: Mapping[str, str | None] | None = None,
     ) -> float:
         """Add a device for each user; the slowest process's seconds. `together`: so many share a process.
 
-        `looks_at`: the conversation on the screen of those who say so (None: none).
+        `narrow`: over lines that can be read slowly. `looks_at`: the conversation on the screen of those who say so
+        (None: none).
         """
         shares = _shares(uids, len(self._processes), together)
         for place, share in enumerate(shares):
@@ -88,12 +90,12 @@ class Fleet:
                 self._where[uid] = (place, self._sizes[place])
                 self._sizes[place] += 1
         looks = looks_at or {}
+        where = {"host": HOST, "port": service.port, "narrow": narrow}
         orders = [
             {
-                "host": HOST,
-                "port": service.port,
-                "tokens": {u: service.token(u) for u in share},
-                "looks_at": {u: looks[u] for u in share if u in looks},
+                **where,
+                "tokens": {uid: service.token(uid) for uid in share},
+                "looks_at": {uid: looks[uid] for uid in share if uid in looks},
             }
             for share in shares
         ]
@@ -111,8 +113,15 @@ class Fleet:
     async def hang_up(self) -> None:
         await self._all("hang_up")
 
-    async def behave(self, acks: Acks, *, pulls: bool, heads_only: bool = False, deflates: bool = False) -> None:
-        await self._all("behave", acks=acks, pulls=pulls, heads_only=heads_only, deflates=deflates)
+    async def behave(
+        self, acks: Acks, *, pulls: bool, heads_only: bool = False, deflates: bool = False, pull_limit: int = 500
+    ) -> None:
+        order: dict[str, Any] = {"acks": acks, "pulls": pulls, "heads_only": heads_only, "deflates": deflates}
+        await self._all("behave", **order, pull_limit=pull_limit)
+
+    async def read_at(self, bytes_per_s: float) -> None:
+        """From now on, each device on a narrow line; 0: as fast as it comes."""
+        await self._all("read_at", bytes_per_s=bytes_per_s)
 
     # ------------------------------------------------------------------------------------------------ sends
 

@@ -17,12 +17,14 @@ import uvloop
 from pushpull.bench import open_files
 from pushpull.bench.child import answer_requests
 from pushpull.bench.crowd import Acks, Crowd
-from pushpull.bench.device import EVERYWHERE, Device
+from pushpull.bench.device import Device
 from pushpull.bench.failure import BenchFailed
 from pushpull.bench.lanes import Posting
 from pushpull.bench.pulling import Pulling
 from pushpull.bench.sending import Route, Sending
 from pushpull.bench.spread import Spread
+from pushpull.bench.trickle import Trickle
+from pushpull.bench.wire import EVERYWHERE
 
 DIALLING: Final = 128
 """Connections being opened at a time: enough to keep the service busy, few enough for its listening queue."""
@@ -55,28 +57,44 @@ class Load:
         self._devices: list[Device] = []
         self._host, self._port = "", 0
 
-    async def behave(self, acks: Acks, pulls: bool, heads_only: bool = False, deflates: bool = False) -> None:
+    async def behave(
+        self, acks: Acks, pulls: bool, heads_only: bool = False, deflates: bool = False, pull_limit: int = 500
+    ) -> None:
         """From now on: when devices acknowledge, whether they come for news, whether pages are only counted.
 
-        `deflates`: whether those who connect offer to have pages compressed.
+        `deflates`: whether those who connect offer to have pages compressed. `pull_limit`: messages they ask for.
         """
-        self._crowd.acks, self._crowd.pulls = acks, pulls
+        self._crowd.acks, self._crowd.pulls, self._crowd.pull_limit = acks, pulls, pull_limit
         self._crowd.heads_only, self._crowd.deflates = heads_only, deflates
 
     async def connect(
-        self, host: str, port: int, tokens: dict[str, str], looks_at: dict[str, str | None] | None = None
+        self,
+        host: str,
+        port: int,
+        tokens: dict[str, str],
+        narrow: bool = False,
+        looks_at: dict[str, str | None] | None = None,
     ) -> float:
         """Add a device for each uid → token, all live when this returns; seconds it took. Raises BenchFailed.
 
-        `looks_at`: uid → the conversation on its screen (None: none), for those who say so.
+        `narrow`: over lines that can be read slowly. `looks_at`: uid → the conversation on its screen (None: none),
+        for those who say so.
         """
         open_files.allow(len(self._devices) + len(tokens))
         self._host, self._port = host, port
         new = [Device(self._crowd, uid, token) for uid, token in tokens.items()]
         for device in new:
             device.looks_at = (looks_at or {}).get(device.name, EVERYWHERE)
+            if narrow:
+                device.trickle = Trickle(device)
         self._devices += new
         return await self._dial(new)
+
+    async def read_at(self, bytes_per_s: float) -> None:
+        """From now on, each device on a narrow line; 0: as fast as it comes."""
+        for device in self._devices:
+            if device.trickle is not None:
+                device.trickle.read_at(bytes_per_s)
 
     async def reconnect(self) -> float:
         """All devices come back with their positions; seconds until all are live. Raises BenchFailed."""

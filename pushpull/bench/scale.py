@@ -30,6 +30,11 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     mixed_members: int
     mixed_per_s: float = 20.0
     mixed_s: float
+    slow_members: int
+    slow_readers: int  # of them
+    slow_push_per_s: float  # message by message, of slow_push_bytes
+    slow_push_bytes: int
+    slow_s: float
 
     groups: int
     group_size: int = 10
@@ -83,6 +88,11 @@ QUICK: Final = Scale(
     compression_s=3.0,
     mixed_members=1_000,
     mixed_s=3.0,
+    slow_members=1_000,
+    slow_readers=200,
+    slow_push_per_s=15.0,
+    slow_push_bytes=4_000,
+    slow_s=8.0,
     groups=200,
     groups_s=4.0,
     groups_in_flight=150,
@@ -122,6 +132,11 @@ FULL: Final = Scale(
     compression_s=10.0,
     mixed_members=10_000,
     mixed_s=10.0,
+    slow_members=5_000,
+    slow_readers=1_000,
+    slow_push_per_s=2.0,
+    slow_push_bytes=16_000,
+    slow_s=20.0,
     groups=1_000,
     groups_s=10.0,
     groups_in_flight=200,
@@ -162,6 +177,11 @@ TINY: Final = Scale(
     compression_s=0.3,
     mixed_members=40,
     mixed_s=0.3,
+    slow_members=20,
+    slow_readers=5,
+    slow_push_per_s=30.0,
+    slow_push_bytes=1_000,
+    slow_s=0.4,
     groups=4,
     group_size=5,
     groups_s=0.3,

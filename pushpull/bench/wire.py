@@ -10,7 +10,10 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
 
 from pushpull.bench.prose import Prose
 
@@ -32,6 +35,9 @@ NOTICE: Final = re.compile(rb'\{"type":"notice","cid":"([^"]+)","head":(\d+)')
 STAMP: Final = re.compile(rb'"body":"@(\d+)')
 CMID: Final = re.compile(rb'"cmid":"([^"]+)"')
 
+EVERYWHERE: Final = ""
+"""What a device looks at that never says `focus`: it comes for whatever it is notified of."""
+
 KIND: Final = slice(9, 13)
 """Where in a frame the first four letters of its type are."""
 
@@ -45,6 +51,16 @@ def upgrade(host: str, port: int, *, deflate: bool = False) -> bytes:
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: pushpull.v1\r\n"
         f"{offer}\r\n"
     ).encode()
+
+
+def hello(token: str, name: str, looks_at: str | None, at: Mapping[bytes, tuple[int, str]]) -> bytes:
+    """What a device says first, who stands at `at` (cid → position)."""
+    said: dict[str, Any] = {"type": "hello", "token": token, "device": name, "unnamed": "head"}
+    if looks_at != EVERYWHERE:
+        said["focus"] = looks_at
+    if at:
+        said["positions"] = {cid.decode(): position[1] for cid, position in at.items()}
+    return orjson.dumps(said)
 
 
 def masked(payload: bytes) -> bytes:

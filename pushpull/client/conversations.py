@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pushpull.client import frames
-from pushpull.client.events import Conversation
+from pushpull.client.events import Conversation, Reset
 from pushpull.client.frames import Item
 from pushpull.client.rule import Position
 from pushpull.client.unread import Badge
@@ -82,8 +82,8 @@ class Conversations:
         conversation = self.conversations[cid]
         conversation.head, conversation.floor = max(conversation.head, head), max(conversation.floor, floor)
 
-    def on_notice(self, frame: frames.Notice) -> None:
-        """There is something up to `head`."""
+    def on_notice(self, frame: frames.Notice) -> Conversation:
+        """There is something up to `head`. Returns the conversation as it is after it."""
         conversation = self.conversations[frame.cid]
         conversation.head = max(conversation.head, frame.head)
         if frame.mentioned:
@@ -92,6 +92,21 @@ class Conversations:
             badge = self._badges[frame.cid]
             badge.on_notice(head=frame.head, count=frame.count)
             conversation.unread = badge.unread
+        return conversation
+
+    def on_reset(self, cid: str, told: Told, *, floor: int | None) -> Reset:
+        """The position was reset; `floor` None: as it was. Returns what its owner is told."""
+        position, conversation = self.positions[cid], self.conversations[cid]
+        conversation.head, conversation.floor = position.head, conversation.floor if floor is None else floor
+        self.told[cid] = told
+        return Reset(
+            cid=cid,
+            reason=told.reason,
+            pos=position.pos,
+            epoch=position.epoch,
+            head=position.head,
+            floor=conversation.floor,
+        )
 
     def on_cursors(self, frame: frames.Cursors) -> bool:
         """The user's own cursors moved; False for a conversation that is not held."""

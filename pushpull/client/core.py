@@ -21,6 +21,7 @@ from pushpull.client.conversations import Conversations, Told
 from pushpull.client.inbox import Inbox
 from pushpull.client.outbox import Outbox, Outgoing
 from pushpull.client.pulls import Pulls
+from pushpull.client.reads import Reads
 from pushpull.client.rule import Applied, Duplicate
 from pushpull.client.screen import Screen
 from pushpull.client.signals import Signals
@@ -43,8 +44,7 @@ class Core:
         self._chance = chance
         self._epochs: dict[str, str] = {}  # as last told, over sessions; bounded by the conversations
         self.moved: dict[str, str] = {}  # positions that were stored and not yet persisted by the owner
-        self._reads: dict[str, int] = {}
-        self._unconfirmed: dict[str, int] = {}  # reads sent; a cut connection may have swallowed them
+        self._reads = Reads()
         self._answers: list[dict[str, Any]] = []  # pongs and list pages: at most one per frame received
         self.signals = Signals(self.held)
         self._again = Again()
@@ -101,10 +101,7 @@ class Core:
 
     def _due_reads(self) -> list[dict[str, Any]]:
         """Reads of conversations that this session knows; of the others once the list shows that there are none."""
-        due = {cid: seq for cid, seq in self._reads.items() if self.list_complete or cid in self.held.positions}
-        for cid in due:
-            del self._reads[cid]
-        self._unconfirmed.update(due)
+        due = self._reads.take(lambda cid: self.list_complete or cid in self.held.positions)
         return [self._again.marked({"type": "read", "cid": cid, "seq": seq}) for cid, seq in due.items()]
 
     def next_at(self, *, now: float) -> float | None:
@@ -134,7 +131,7 @@ class Core:
 
     def read(self, cid: str, seq: int) -> None:
         """The user has read up to `seq`."""
-        self._reads[cid] = max(seq, self._reads.get(cid, 0))
+        self._reads.want(cid, seq)
 
     def _on_sync(self, frame: frames.Sync, now: float) -> None:
         for row in frame.conversations:
@@ -159,9 +156,7 @@ class Core:
             # The log lost its tail while we were away. We may hold nothing of it, and yet have sent some.
             self.outbox.return_above(cid, seq_of(row.start))
         self._epochs[cid] = row.epoch
-        unread_up_to = self._unconfirmed.pop(cid, 0)
-        if row.read < unread_up_to <= row.head:
-            self.read(cid, unread_up_to)
+        self._reads.on_row(cid, read=row.read, head=row.head)
         self.acks.on_row(
             cid, pos_seq=min(seq_of(self.inbox.stored[cid]), seq_of(row.start)), delivered=row.delivered, now=now
         )
@@ -194,13 +189,10 @@ class Core:
         if position is None:
             return
         position.on_notice(frame.head)
-        self.held.on_notice(frame)
+        known = self.held.on_notice(frame)
         if self.screen.hides(frame.cid) and position.behind:
             position.rests = True
-            conversation = self.held.conversations[frame.cid]
-            self.inbox.put_event(
-                events.Noticed(frame.cid, conversation.head, conversation.unread, mentioned=frame.mentioned)
-            )
+            self.inbox.put_event(events.Noticed(frame.cid, known.head, known.unread, mentioned=frame.mentioned))
         self.pulls.want(frame.cid)
 
     def _on_reset(self, frame: frames.Reset, now: float) -> None:
@@ -222,19 +214,7 @@ class Core:
             self.pulls.want(frame.cid)
 
     def _reset(self, cid: str, told: Told, *, floor: int | None = None) -> None:
-        position, conversation = self.held.positions[cid], self.held.conversations[cid]
-        conversation.head, conversation.floor = position.head, conversation.floor if floor is None else floor
-        self.held.told[cid] = told
-        self.inbox.put_reset(
-            events.Reset(
-                cid=cid,
-                reason=told.reason,
-                pos=position.pos,
-                epoch=position.epoch,
-                head=position.head,
-                floor=conversation.floor,
-            )
-        )
+        self.inbox.put_reset(self.held.on_reset(cid, told, floor=floor))
         if told.reason != "trimmed":
             self.outbox.return_above(cid, seq_of(told.pos), everything=told.reason == "epoch")
 
@@ -242,8 +222,7 @@ class Core:
         self.outbox.on_sent(frame.cid, frame.cmid, frame.id, dup=frame.dup)
 
     def _on_cursors(self, frame: frames.Cursors, now: float) -> None:
-        if frame.read >= self._unconfirmed.get(frame.cid, 0):
-            self._unconfirmed.pop(frame.cid, None)
+        self._reads.on_cursors(frame.cid, frame.read)
         if self.held.on_cursors(frame):
             self.inbox.put_event(events.CursorsMoved(frame.cid, frame.delivered, frame.read, frame.unread))
 

@@ -1,12 +1,14 @@
 """One of several processes that serve on one port: `python -m pushpull.commands._worker`, as `_workers` starts it.
 
 What to serve comes as one line of JSON on standard input, which then stays open: its end means that the supervisor is
-gone, and is a SIGTERM. On standard output goes one line, READY, once it listens.
+gone, and is a SIGTERM. On standard output goes a line READY once it listens, and from then on BEAT after BEAT as long
+as the loop turns.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -24,6 +26,8 @@ from pushpull.errors import PushpullError
 from pushpull.settings import Settings
 
 READY: Final = b"ready\n"
+BEAT: Final = b".\n"
+BEAT_S: Final = 1.0
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +85,16 @@ async def _serve(orders: Orders) -> None:
 
 
 def _say_ready() -> None:
-    os.write(sys.stdout.fileno(), READY)
+    out = sys.stdout.fileno()
+    os.set_blocking(out, False)  # a supervisor that is stopped reads nothing, and must not stop this process, too
+    os.write(out, READY)
+    _beat(asyncio.get_running_loop(), out)
+
+
+def _beat(loop: asyncio.AbstractEventLoop, out: int) -> None:
+    with contextlib.suppress(OSError):  # nobody reads: the pipe is full, or the supervisor gone
+        os.write(out, BEAT)
+    loop.call_later(BEAT_S, _beat, loop, out)
 
 
 def _listeners(orders: Orders) -> list[socket.socket]:

@@ -2,10 +2,11 @@
 
 Theory of operation. The supervisor holds the port, starts the workers, each a node of its own, and says that it serves
 once all of them do; one that cannot start ends all. After that, a worker that dies is started again, later and later
-if it keeps dying. SIGHUP goes to every worker: each reads its settings again, and watches their file, by itself.
-SIGTERM and SIGINT go to every worker as SIGTERM, a second one too, which cuts their drain short. A worker has a session
-of its own, so that Ctrl-C at a terminal reaches it once, through here; a supervisor that is killed takes its workers
-along by the end of their standard input.
+if it keeps dying; one that hangs, and so says BEAT no more, is killed, as the port would go on giving it its share of
+the connections. SIGHUP goes to every worker: each reads its settings again, and watches their file, by itself. SIGTERM
+and SIGINT go to every worker as SIGTERM, a second one too, which cuts their drain short. A worker has a session of its
+own, so that Ctrl-C at a terminal reaches it once, through here; a supervisor that is killed takes its workers along by
+the end of their standard input.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import msgspec
 
 from pushpull.commands._given import Given
 from pushpull.commands._ports import held
-from pushpull.commands._worker import READY, Orders
+from pushpull.commands._worker import BEAT_S, READY, Orders
 from pushpull.errors import ConfigError, PushpullError
 from pushpull.settings import Settings
 
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 BACKOFF_S: Final = (0.5, 10.0)  # first, longest
 STEADY_S: Final = 30.0  # a worker that lived so long begins anew with the first
+SILENT_SPANS: Final = 4
+SPAN_S: Final = 5 * BEAT_S
+"""A worker hangs that says nothing for so many spans. Not one long wait: where this process itself was stopped, the
+time is over at once when it goes on, although the beats are there to be read."""
 GRACE_S: Final = 20.0  # after drain_s, for calls under way, cursors and goodbyes; then it hangs, and is killed
 
 
@@ -163,8 +168,7 @@ class _Worker:
         first_s, longest_s = BACKOFF_S
         delay_s, started = first_s, time.monotonic()
         while True:
-            assert self._process is not None
-            status = await self._process.wait()
+            status = await self._end()
             if time.monotonic() - started > STEADY_S:
                 delay_s = first_s
             logger.warning("worker %s ended with %s; starting it again in %.1f s", self._number, status, delay_s)
@@ -174,6 +178,24 @@ class _Worker:
                 await self.start()
             except (ConfigError, OSError) as problem:
                 logger.error("%s", problem)
+
+    async def _end(self) -> int:
+        """Wait until it has ended, by itself or because it hung; how it did."""
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        silent = 0
+        while silent < SILENT_SPANS:
+            try:
+                async with asyncio.timeout(SPAN_S):
+                    if not await process.stdout.readline():
+                        return await process.wait()
+                silent = 0
+            except TimeoutError:
+                silent += 1
+        logger.error("worker %s hangs: it has said nothing for %g s and is killed", self._number, silent * SPAN_S)
+        self.signal(signal.SIGKILL)
+        return await process.wait()
 
     async def stop(self, within_s: float) -> int:
         """SIGTERM, and how it ended; SIGKILL when it does not end. 0 where it does not run."""

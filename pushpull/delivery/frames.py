@@ -25,8 +25,7 @@ from pushpull.model import CMID_MAX, EXACT_MAX, NAME_MAX, Cid, Cursors, Entry, S
 SUBPROTOCOL: Final = "pushpull.v1"
 PULL_MAX: Final = 500
 RECEIPTS: Final = "receipts"  # among the features of a hello: tell me how far the others are
-FOCUS: Final = "focus"  # the same: I say what is on my screen, where you know what to make of it
-FEATURES: Final = (FOCUS, RECEIPTS)
+FEATURES: Final = ("focus", RECEIPTS)
 
 Rid = str | Exact | None
 

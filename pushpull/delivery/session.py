@@ -22,9 +22,10 @@ from typing import Final
 
 from msgspec import UNSET
 
-from pushpull.delivery import frames
+from pushpull.delivery import frames, liveness
 from pushpull.delivery.allowance import Allowance
 from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
+from pushpull.delivery.codes import ABUSED, BAD_FRAME, FRAME_TOO_LARGE, NO_ANSWER, NOT_AUTHENTICATED, RATE_LIMITED
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -40,6 +41,7 @@ from pushpull.delivery.decisions import (
     Submit,
 )
 from pushpull.delivery.drafts import check_body, draft
+from pushpull.delivery.liveness import Due, Liveness
 from pushpull.delivery.place import Connection, Device, Place
 from pushpull.delivery.screen import Screen
 from pushpull.delivery.send_order import SendOrder
@@ -50,25 +52,11 @@ from pushpull.settings import Settings
 HELLO_S: Final = 5.0
 HELLO_BYTES: Final = 16 * 1024  # before anyone is authenticated
 HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some 10,000 conversations
-HEARTBEAT_S: Final = 25.0  # below the 30 to 60 s after which proxies and NATs forget an idle connection
-SILENCE_S: Final = 2.5 * HEARTBEAT_S
 SIGNAL_BYTES: Final = 4 * 1024
 
-BAD_FRAME: Final = 4400
-NOT_AUTHENTICATED: Final = 4401
-NOT_ALLOWED: Final = 4403
-NO_ANSWER: Final = 4408
-REPLACED: Final = 4409
-FRAME_TOO_LARGE: Final = 4413
-RATE_LIMITED: Final = 4429
-DRAINING: Final = 1012
-OVERLOADED: Final = 1013
 
 ALWAYS_TAKEN: Final = (frames.Ack, frames.Pong, frames.Auth)
 """Taken over the rate, too: to refuse them would cost a redelivery, or the connection."""
-ABUSED: Final = "far over the rate of this user, for long"
-KICKED: Final = "the session was ended by the service"
-REPLACED_BY_ANOTHER: Final = "replaced by another connection"
 
 
 class Phase(Enum):
@@ -106,18 +94,14 @@ class Session:
         self._screen = Screen()
         self._allowance = Allowance(settings.limits)  # the user's, from `opened` on
         self._order = SendOrder()
-        self.since = now
-        self.last_received = now
-        self.last_sent = now
-        self.last_ping = now
-        self._due = 0.0  # thousands of sessions are ticked, and hardly ever one has something to say
+        self._liveness = Liveness(now)
         self._hello_bytes = HELLO_BYTES_AUTHENTICATED if authenticated else HELLO_BYTES
 
     # ------------------------------------------------------------------------------------------------ frames in
 
     def receive(self, text: str | bytes, now: float) -> list[Decision]:
         """Take one frame; what is owed for it, in order."""
-        self.last_received = now
+        self._liveness.heard(now)
         if self.phase is Phase.CLOSED:
             return []
         if self.phase is Phase.CHECKING:  # the owner's mistake; to go on would send for a user that is not known
@@ -255,7 +239,7 @@ class Session:
         """
         self._allowance = allowance or self._allowance
         self.phase = Phase.OPEN
-        self._due = 0.0
+        self._liveness.look_again()
         self.uid = uid
         self.owner = Device(self.id, uid, self.device, self.connection, self.receipts)
         self.expires_at = expires_at
@@ -271,7 +255,7 @@ class Session:
         if uid != self.uid:
             return self.close(NOT_AUTHENTICATED, "token_invalid")
         self.expires_at = expires_at
-        self._due = 0.0
+        self._liveness.look_again()
         return None
 
     def attach(self, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> Place:
@@ -296,25 +280,19 @@ class Session:
     def tick(self, now: float) -> Reply | Close | None:
         """What time alone makes due: a ping, or the end of the session. Call about once a second."""
         if self.connection.spoke:
-            self.connection.spoke, self.last_sent = False, now
-        if now < self._due or self.phase is Phase.CLOSED:
+            self.connection.spoke = False
+            self._liveness.said(now)
+        if self._liveness.waits(now) or self.phase is Phase.CLOSED:
             return None
         if self.phase is not Phase.OPEN:
-            late = now - self.since >= HELLO_S
+            late = now - self._liveness.since >= HELLO_S
             return self.close(NO_ANSWER, f"no hello within {HELLO_S:g} s") if late else None
-        if self.expires_at is not None and now >= self.expires_at:
-            return self.close(NOT_AUTHENTICATED, "token_expired")
-        if now - self.last_received >= SILENCE_S:
-            return self.close(NO_ANSWER, f"no frame for {SILENCE_S:g} s")
-        # Quiet either way: the peer must hear us to know that we live, and answer us so that we know it does.
-        if now - min(self.last_sent, self.last_received) >= HEARTBEAT_S and now - self.last_ping >= HEARTBEAT_S:
-            self.last_sent = self.last_ping = now
-            return Reply(frames.ping())
-        self._due = self._next_due()
-        return None
-
-    def _next_due(self) -> float:
-        """No tick before this one says anything, whatever is sent and received until then."""
-        quiet_since = max(min(self.last_sent, self.last_received), self.last_ping)
-        due = min(quiet_since + HEARTBEAT_S, self.last_received + SILENCE_S)
-        return due if self.expires_at is None else min(due, self.expires_at)
+        match self._liveness.due(now, expires_at=self.expires_at):
+            case Due.EXPIRED:
+                return self.close(NOT_AUTHENTICATED, "token_expired")
+            case Due.SILENT:
+                return self.close(NO_ANSWER, f"no frame for {liveness.SILENCE_S:g} s")
+            case Due.PING:
+                return Reply(frames.ping())
+            case None:
+                return None

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from typing import Final
 
-from pushpull.delivery import session as protocol
+from pushpull.delivery import codes
 from pushpull.errors import PushpullError
 from pushpull.node import standing
 from pushpull.node.parts import Parts
@@ -89,4 +89,4 @@ class Announcements:
                     await peer.check_list()
                 except PushpullError:
                     # It may have missed a conversation: with a new connection it gets the whole list again.
-                    peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
+                    peer.close(codes.OVERLOADED, "the conversation list cannot be read now")

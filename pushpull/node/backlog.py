@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import time
 
+from pushpull.delivery.codes import OVERLOADED
 from pushpull.delivery.place import Place
-from pushpull.delivery.session import OVERLOADED
 from pushpull.delivery.tail import Page
 from pushpull.errors import PushpullError
 from pushpull.model import Mode

@@ -45,7 +45,8 @@ class Doorbell:
         self._background.repeat(self._probe_once, every_s=PROBE_S, name="doorbell probe")
         # A node that says it is up should hear; where it does not yet, readiness says so.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_heard(), PROBE_S)
+            async with asyncio.timeout(PROBE_S):
+                await self._first_heard()
 
     async def _first_heard(self) -> None:
         """Probe until all shards are heard: one that is sent before a subscription stands is lost."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pushpull.delivery import frames
-from pushpull.delivery.session import DRAINING
+from pushpull.delivery.codes import DRAINING
 from pushpull.errors import PushpullError
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Peers
@@ -88,4 +88,5 @@ async def _empty_within(peers: Peers, seconds: float) -> None:
     """Wait that long, or until nobody is connected any more."""
     if seconds > 0:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(peers.empty.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await peers.empty.wait()

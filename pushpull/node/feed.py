@@ -147,15 +147,15 @@ class Feed:
 
     # ------------------------------------------------------------------------------------------------ pages
 
-    def cut(self, after: int, *, limit: int, told: bool) -> tuple[Page, bytes] | None:
+    def cut(self, after: int, *, limit: int, told: bool, redelivery: int = 0) -> tuple[Page, bytes] | None:
         """The page above `after` and its frame, the same object for all who ask for the same; None: not in the tail.
 
         `told`: the page ends where the last notice pointed. All who were rung together then stand at one place
         again, and the next page is cut once for all of them. What came since has its own notice.
         """
         upto = min(self.told, self.tail.head) if told and after < self.told else self.tail.head
-        key = (after, limit, upto, self.head.floor, self.tail.version)
-        whole = (after, limit, 0, self.head.floor, self.tail.version)  # ends before `upto`: whatever that is
+        key = (after, limit, upto, self.head.floor, self.tail.version, redelivery)
+        whole = (after, limit, 0, self.head.floor, self.tail.version, redelivery)  # ends before `upto`: whatever it is
         known = self._cut.get(key) or self._cut.get(whole)
         if known is None:
             page = self.tail.page(after, limit=limit, max_bytes=self.settings.page_bytes, upto=upto)
@@ -163,7 +163,7 @@ class Feed:
                 return None
             if len(self._cut) >= CUT_MAX:
                 self._cut.clear()
-            known = page, self.frame(page, head=max(upto, page.upto))
+            known = page, self.frame(page, head=max(upto, page.upto), redelivery=redelivery)
             self._cut[whole if page.upto < upto else key] = known
         return known
 

@@ -125,7 +125,9 @@ class Hub:
         feed = self._feeds.get(place.cid)
         if feed is None:
             return
-        if not self.ways.promote(feed, place) and place.lagging:
+        if place.mode is Mode.NOTIFY:
+            self.ways.promote(feed, place)  # else it pulls what it lacks
+        elif place.lagging:
             self.settle(feed, place)
 
     # ------------------------------------------------------------------------------------------------ ways

@@ -11,8 +11,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pushpull.delivery import frames
-from pushpull.delivery import session as protocol
+from pushpull.delivery import codes, frames
 from pushpull.delivery.shedding import Extra
 from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import Cid, Mode, Uid, seq_of
@@ -208,9 +207,9 @@ class Live:
         for peer in self._peers(said.users):
             if said.session is None or peer.session.id == said.session:
                 if said.replaced:
-                    peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+                    peer.close(codes.REPLACED, codes.REPLACED_BY_ANOTHER)
                 else:
-                    peer.close(protocol.NOT_ALLOWED, protocol.KICKED)
+                    peer.close(codes.NOT_ALLOWED, codes.KICKED)
 
     async def _join(self, peer: Connected, cid: Cid) -> None:
         try:
@@ -218,7 +217,7 @@ class Live:
                 await peer.join(cid)
         except PushpullError:
             # It missed a conversation: with a new connection it gets the whole list again.
-            peer.close(protocol.OVERLOADED, "the conversation list cannot be read now")
+            peer.close(codes.OVERLOADED, "the conversation list cannot be read now")
 
     # ------------------------------------------------------------------------------------------------ divergence
 

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from pushpull.delivery.place import Connection, Place
 from pushpull.delivery.policy import Decision, Focus
 from pushpull.delivery.ruling import Ruling
 from pushpull.delivery.window import Redelivery
-from pushpull.errors import PushpullError, Unauthenticated, not_a_member
+from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Cid, Claims, Cursors, Draft, Head, Row, Sent, Uid
 from pushpull.node import drain, history, pending
 from pushpull.node.abroad import Abroad
@@ -41,6 +42,7 @@ from pushpull.node.live import Live
 from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
+from pushpull.node.moves import move_cursors
 from pushpull.node.overview import Overview
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
@@ -55,7 +57,6 @@ from pushpull.node.signals import Signals
 from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
-from pushpull.store.values import CursorMove
 
 log = logging.getLogger(__name__)
 
@@ -164,12 +165,13 @@ class Node:
         repeat(self.reporter.say, every_s=BEAT_S, name="report")
         repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
         repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
-        for work, name in (
-            (self._audit.round, "audit"),
-            (self._live.announcements.check, "announcements audit"),
-            (self.policy.read, "policy audit"),
+        for work, name, share in (
+            (self._audit.round, "audit", 1.0),
+            # One question, and looking up what it finds takes a while: both are to be over within the interval.
+            (self._live.announcements.check, "announcements audit", 0.5),
+            (self.policy.read, "policy audit", 1.0),
         ):
-            repeat(work, every_s=lambda: self.settings.delivery.audit_interval_s, jitter=AUDIT_JITTER, name=name)
+            repeat(work, every_s=partial(self._audit_s, share), jitter=AUDIT_JITTER, name=name)
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
         self._away.start(self._background)
 
@@ -248,24 +250,7 @@ class Node:
 
     async def move_cursors(self, cid: Cid, uid: Uid, *, delivered: int | None, read: int | None) -> Cursors:
         """Move a member's cursors, clamped to the head and never back; returns them as they are now."""
-        move = CursorMove(
-            uid=uid,
-            delivered=None if delivered is None else str(delivered),
-            read=None if read is None else str(read),
-        )
-        ring = {cid} if self.parts.receipts.asked(cid) else set()
-        flushed = (await self.store.cursors.flush({cid: [move]}, ring=ring))[cid]
-        if isinstance(flushed, PushpullError):
-            raise flushed
-        after = flushed[0]
-        if after is not None:
-            self._cursor_news.moved(cid, uid, after)
-            self._abroad.moved_by_call(cid, uid, after)
-            return after
-        now = await self.store.cursors.get(cid, uid)
-        if now is None:
-            raise not_a_member(uid, cid)
-        return now
+        return await move_cursors(self.parts, cid, uid, delivered=delivered, read=read)
 
     async def pending(self, cid: Cid, *, user: Uid | None, min_idle_ms: int, limit: int | None) -> dict[str, Any]:
         """XPENDING's short form, or with `limit` the long one. Raises NoSuchConversation."""
@@ -295,6 +280,9 @@ class Node:
                 await asyncio.sleep(0)
         self.metrics.windows.set(len(self.parts.hub.windows))
         self.metrics.feeds.set(len(self.parts.feeds))
+
+    def _audit_s(self, share: float) -> float:
+        return self.settings.delivery.audit_interval_s * share
 
     def _refuse_late(self) -> None:
         self.parts.appender.refuse_late(time.monotonic())

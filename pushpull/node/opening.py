@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from pushpull.delivery import frames
+from pushpull.delivery import codes, frames, liveness
 from pushpull.delivery import session as protocol
 from pushpull.delivery.allowance import SIGNALS_PER_S
 from pushpull.delivery.session import Session
@@ -26,7 +26,7 @@ def welcome(parts: Parts, session: Session, claims: Claims) -> dict[str, Any]:
         "device": session.device,
         "node": parts.node_id,
         "time": int(time.time() * 1000),
-        "heartbeat_s": protocol.HEARTBEAT_S,
+        "heartbeat_s": liveness.HEARTBEAT_S,
         "features": list(session.features),
         "ack": _acking(parts.settings),
         "limits": _limits(parts.settings),
@@ -77,7 +77,7 @@ def entered(parts: Parts, session: Session, opened: Opened) -> None:
     for replaced in opened.replaced:
         peer = parts.peers.get(replaced.id)
         if peer is not None:
-            peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+            peer.close(codes.REPLACED, codes.REPLACED_BY_ANOTHER)
     parts.abroad.opened(session.uid, opened.elsewhere)
 
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from pushpull.delivery import decisions, frames
+from pushpull.delivery import codes, decisions, frames
 from pushpull.delivery import session as protocol
 from pushpull.delivery.place import Connection
 from pushpull.delivery.session import Session
@@ -83,7 +83,7 @@ class Peer:
     def _waited_too_long(self) -> None:
         """More came than is kept until the list is there. Who was let in may talk: then it is we who are slow."""
         welcomed = self.session.phase is protocol.Phase.OPEN
-        code = protocol.OVERLOADED if welcomed else protocol.BAD_FRAME
+        code = codes.OVERLOADED if welcomed else codes.BAD_FRAME
         self.close(code, f"over {WAITING_MAX} frames, or too large ones, before the list was there")
 
     def lost(self) -> None:
@@ -183,13 +183,13 @@ class Peer:
             await work
         except PushpullError as problem:
             if self._opening:
-                self.close(protocol.OVERLOADED, problem.code)
+                self.close(codes.OVERLOADED, problem.code)
             else:
                 self.write(frames.error(problem, rid=rid, cid=cid))
         except Exception:
             # A session that lost an answer would wait for it: end it, the device comes back and asks again.
             log.exception("a request of session %s failed", self.session.id)
-            self.close(protocol.OVERLOADED, "internal")
+            self.close(codes.OVERLOADED, "internal")
 
     # ------------------------------------------------------------------------------------------------ opening
 
@@ -198,7 +198,7 @@ class Peer:
         try:
             claims = await self._identify(hello.token)
         except Unauthenticated as problem:
-            self.close(protocol.NOT_AUTHENTICATED, problem.reason)
+            self.close(codes.NOT_AUTHENTICATED, problem.reason)
             return
         if self.session.phase is not protocol.Phase.CHECKING:
             return
@@ -242,7 +242,7 @@ class Peer:
         try:
             claims = await self._authenticate(token)
         except Unauthenticated as problem:
-            self.close(protocol.NOT_AUTHENTICATED, problem.reason)
+            self.close(codes.NOT_AUTHENTICATED, problem.reason)
             return
         self._claims = claims
         refused = self.session.renewed(claims.uid, expires_at=on_loop_clock(claims.expires_at))
@@ -253,7 +253,7 @@ class Peer:
         """Tokens issued before `ts` (s since 1970) are refused from now on."""
         issued_at = self._claims.issued_at if self._claims is not None else None
         if issued_at is None or issued_at < ts:
-            self.close(protocol.NOT_AUTHENTICATED, "token_revoked")
+            self.close(codes.NOT_AUTHENTICATED, "token_revoked")
 
     async def _leave_registry(self) -> None:
         if self._entering is not None:

@@ -87,14 +87,19 @@ class Policy:
         before = self._base
         self._take(delivery, self._put)
         self._origins = dict(origins)
-        return [key for key in before.__struct_fields__ if getattr(before, key) != getattr(delivery, key)]
+        changed = [key for key in before.__struct_fields__ if getattr(before, key) != getattr(delivery, key)]
+        hidden = [key for key in changed if key in self._put]
+        if hidden:
+            log.warning("changed, and hidden by what was put (pushpull policy --reset): %s", ", ".join(hidden))
+        return changed
 
     def _take(self, base: Delivery, put: Mapping[str, Any]) -> None:
         delivery = overrides.applied(self._under(base), put)
+        if put != self._put:
+            log.info("put over this node's settings: %s", ", ".join(f"{k} {v}" for k, v in put.items()) or "nothing")
         self._base, self._put = base, dict(put)
         if delivery != self._settings.delivery:
             self._settings.delivery = delivery
-            log.info("delivery settings in force: %s", ", ".join(f"{k} {v}" for k, v in put.items()) or "nothing put")
             self._changed()
 
     def _under(self, base: Delivery) -> Settings:

@@ -1,7 +1,8 @@
 """What is not acknowledged by its deadline goes out again: the same range, later and later, then the connection ends.
 
-The range is read like any page, from the tail or the log. What a device has not been able to take, because its bytes
-are still here, is not sent a second time: a slow device is not a dead one, `stall_s` tells them apart.
+The range is read like any page, from the tail or the log; those to whom the same is due get the same bytes. While
+bytes for a device are still here it is not sent anything a second time, however few they are: what is due may be among
+them, or goes before them. A slow device is not a dead one, `stall_s` tells them apart.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from pushpull.delivery.codes import NO_ANSWER
 from pushpull.delivery.place import Place
-from pushpull.delivery.session import NO_ANSWER
 from pushpull.delivery.tail import Page
 from pushpull.delivery.window import EXHAUSTED, Exhausted, Redelivery
 from pushpull.errors import PushpullError
@@ -55,7 +56,7 @@ class Redeliveries:
         """Hand again what was not acked by its deadline. Call several times a second."""
         now = time.monotonic()
         for place in self._windows.due(now):
-            if self._full(place):
+            if place.connection.buffered:
                 place.window.await_ack(now=now, settings=self._settings.delivery)
                 self._windows.arm(place)
             else:
@@ -82,18 +83,26 @@ class Redeliveries:
                 # a gap and pulls.
                 after = max(after, feed.head.floor - 1)
                 limit = max(1, due.upto - after)
-                page = await self._reader.page(feed, after, limit=limit, max_bytes=self._settings.delivery.page_bytes)
+                page, frame = await self._cut(feed, after, limit, due.count)
                 if not self._awaited(feed, place):
                     return
                 if after >= feed.head.floor - 1:  # else the floor rose above it while it was read
-                    self._hand(feed, place, page, due.count)
+                    self._hand(place, page, frame)
                     done = not after < page.upto < due.upto
                     after = page.upto
         except PushpullError as problem:
             log.debug("redelivery of %s waits: %s", place.cid, problem.message)
 
-    def _hand(self, feed: Feed, place: Place, page: Page, count: int) -> None:
-        place.connection.write(feed.frame(page, redelivery=count))
+    async def _cut(self, feed: Feed, after: int, limit: int, count: int) -> tuple[Page, bytes]:
+        """A page of what is sent again, and its frame. Raises PushpullError."""
+        cut = feed.cut(after, limit=limit, told=False, redelivery=count)
+        if cut is None:
+            page = await self._reader.page(feed, after, limit=limit, max_bytes=self._settings.delivery.page_bytes)
+            cut = page, feed.frame(page, redelivery=count)
+        return cut
+
+    def _hand(self, place: Place, page: Page, frame: bytes) -> None:
+        place.connection.share(frame)
         # Where something was redacted since, the page reaches further, and the device may ack that far.
         place.window.extend(page.upto, page.upto_id, now=time.monotonic(), settings=self._settings.delivery)
         self._metrics.redeliveries.inc(len(page.items))

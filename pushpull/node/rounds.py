@@ -108,7 +108,8 @@ class Rounds:
         """Wait for the next round, unless it may not wait any more."""
         cadence.hurry = asyncio.Event()
         try:
-            await asyncio.wait_for(cadence.hurry.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await cadence.hurry.wait()
         except TimeoutError:
             pass
         finally:

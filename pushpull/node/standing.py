@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from pushpull.delivery import session as protocol
+from pushpull.delivery import codes
 from pushpull.errors import PushpullError
 from pushpull.node.opening import entered
 from pushpull.node.parts import Parts
@@ -68,9 +68,9 @@ def _settled(parts: Parts, peer: Connected, record: SessionRecord, standing: Sta
     if standing.revoked_before is not None:
         peer.revoked_before(standing.revoked_before)
     if standing.kicked:
-        peer.close(protocol.NOT_ALLOWED, protocol.KICKED)
+        peer.close(codes.NOT_ALLOWED, codes.KICKED)
     elif standing.replaced:
-        peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+        peer.close(codes.REPLACED, codes.REPLACED_BY_ANOTHER)
     else:
         parts.abroad.noted(record.uid, standing.elsewhere)
         return standing.listed
@@ -81,9 +81,9 @@ async def _enter_again(parts: Parts, lost: Sequence[_Entered]) -> None:
     outcomes = await _answer(partial(parts.store.presence.enter_again, [record for _, record in lost]))
     for (peer, record), outcome in zip(lost, outcomes, strict=True):
         if outcome is None:
-            peer.close(protocol.REPLACED, protocol.REPLACED_BY_ANOTHER)
+            peer.close(codes.REPLACED, codes.REPLACED_BY_ANOTHER)
         elif isinstance(outcome, PushpullError):
-            peer.close(protocol.OVERLOADED, outcome.code)  # with a new connection it enters like any other
+            peer.close(codes.OVERLOADED, outcome.code)  # with a new connection it enters like any other
         elif parts.peers.get(record.id) is None:  # it went away meanwhile, before its row was there to be removed
             await _answer(partial(parts.store.presence.close_session, record.uid, record.id))
         else:

@@ -52,6 +52,7 @@ class Ways:
         self._windows = windows
         self._settle = settle
         self._load = Smoothed(LOAD_S)
+        self._looking = False
         self._stirred: dict[Feed, None] = {}  # with news lately, or a rate that has not died away
 
     # ------------------------------------------------------------------------------------------------ by the second
@@ -68,6 +69,14 @@ class Ways:
     async def look(self, load: float, *, over_s: float) -> None:
         """The node was busy for this share, 0 to 1, of the last `over_s` seconds. Call about once a second."""
         self._load.take(load, over_s=over_s)
+        if not self._looking:  # else it takes longer than a second, and this look is part of that one
+            self._looking = True
+            try:
+                await self._look_at_all()
+            finally:
+                self._looking = False
+
+    async def _look_at_all(self) -> None:
         for number, feed in enumerate(tuple(self._stirred)):
             if feed.deleted or self._feeds.get(feed.cid) is not feed:
                 del self._stirred[feed]
@@ -125,14 +134,12 @@ class Ways:
         else:
             self._set(feed, place, feed.ruling.of_slow().way)
 
-    def promote(self, feed: Feed, place: Place) -> bool:
+    def promote(self, feed: Feed, place: Place) -> None:
         """Serve a place as is decided for those who keep up, where it has caught up. Call when it acked."""
         way = feed.ruling.of(place.focus).way
-        if place.way is way or not self._caught_up(feed, place):
-            return False
-        self._metrics.promotions.inc()
-        self._set(feed, place, way)
-        return True
+        if place.way is not way and self._caught_up(feed, place):
+            self._metrics.promotions.inc()
+            self._set(feed, place, way)
 
     def _caught_up(self, feed: Feed, place: Place) -> bool:
         """Whether a notified place may be pushed to: it has acked all it got, what it lacks is no more than a

@@ -17,12 +17,12 @@ from typing import Final
 
 from pushpull.errors import PushpullError
 from pushpull.model import SessionId, Uid
+from pushpull.store import session_rows
 from pushpull.store.batch import Batch, Batches
 from pushpull.store.control import announce, last_said
 from pushpull.store.keys import Keys, tag_of_user
 from pushpull.store.nodes import Nodes
 from pushpull.store.scripts import OPEN_SESSION, Arg, Call, Wire
-from pushpull.store.session_rows import ORDER_FIELD, in_order, kept, pairs
 from pushpull.store.values import Announcement, Opened, SessionRecord, Standing
 
 ENDED_S: Final = 3600
@@ -32,6 +32,7 @@ ENDED_MAX: Final = 64
 
 _KICKED: Final = "kicked"
 _REPLACED: Final = "replaced"
+
 
 Command = tuple[Arg, ...]
 
@@ -139,13 +140,16 @@ class Presence:
 
     async def _enter(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
         """Enter each; what else the user had open on live nodes then, oldest first. Rows of dead nodes are dropped."""
-        calls = [Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, kept(each)]) for each in sessions]
+        calls = [
+            Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, session_rows.encode(each)])
+            for each in sessions
+        ]
         # May run twice: a session is not among those it finds.
         replies = await self._wire.run_many(calls, again=True)
         found = [
             reply
             if isinstance(reply, PushpullError)
-            else [each for each in in_order(session.uid, pairs(reply)) if each.id != session.id]
+            else [each for each in session_rows.in_order(session.uid, reply) if each.id != session.id]
             for session, reply in zip(sessions, replies, strict=True)
         ]
         return await self._of_the_living(found)
@@ -184,7 +188,7 @@ class Presence:
         """The user's sessions on nodes that live, oldest first."""
         await self._nodes.alive()
         found = await self._wire.command("HGETALL", self._keys.sessions(uid), again=True)
-        (living,) = await self._of_the_living([in_order(uid, pairs(found))])
+        (living,) = await self._of_the_living([session_rows.in_order(uid, found)])
         assert not isinstance(living, PushpullError)
         return living
 
@@ -192,7 +196,7 @@ class Presence:
         """Those of `users` who have a session on a node that lives, in their order; one pass over their tables."""
         await self._nodes.alive()
         found = await self._wire.commands([("HGETALL", self._keys.sessions(uid)) for uid in users], again=True)
-        tables = [in_order(uid, pairs(table)) for uid, table in zip(users, found, strict=True)]
+        tables = [session_rows.in_order(uid, table) for uid, table in zip(users, found, strict=True)]
         living = await self._of_the_living(tables)
         return [uid for uid, table in zip(users, living, strict=True) if isinstance(table, list) and table]
 
@@ -207,7 +211,7 @@ class Presence:
                 ("HGETALL", self._keys.sessions(each.uid)),
             ]
         replies = await self._wire.commands(commands, again=True)
-        tables = [in_order(each.uid, pairs(table)) for each, table in zip(sessions, replies[2::3], strict=True)]
+        tables = [session_rows.in_order(each.uid, table) for each, table in zip(sessions, replies[2::3], strict=True)]
         living = await self._of_the_living(tables)
         return [
             _standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
@@ -235,7 +239,7 @@ class Presence:
 
     async def _open_now(self, uid: Uid) -> list[SessionId]:
         found = await self._wire.command("HKEYS", self._keys.sessions(uid), again=True)
-        return [SessionId(name.decode()) for name in found if name != ORDER_FIELD]
+        return [SessionId(name.decode()) for name in found if name != session_rows.ORDER_FIELD]
 
     def _end(self, uid: Uid, sessions: Sequence[SessionId], how: str) -> list[Command]:
         """Remember that these were ended."""

@@ -1,8 +1,8 @@
-"""The rows of a user's table of sessions: `{session: "<order> <JSON>"}`, and under ORDER_FIELD the order given last."""
+"""The rows of a user's table of sessions: `<id>: <order> <what is kept>`, the order being that of their entering."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from pushpull.model import SessionId, Uid
 from pushpull.store.values import SessionRecord
 
 ORDER_FIELD: Final = b"#"
+"""Not a session: the last order given."""
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -21,27 +22,22 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_Kept).decode
+_decode_kept = msgspec.json.Decoder(_Kept).decode
 
 
-def kept(session: SessionRecord) -> bytes:
-    """What is kept of a session beside its order."""
+def encode(session: SessionRecord) -> bytes:
+    """What is kept of a session; the script that enters it puts its order and a space before."""
     return _encode(_Kept(session.device, session.node, session.client, session.connected_at_ms))
 
 
-def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """`[field, value, …]` as HGETALL gives it."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:
-    """Decode a table, oldest first."""
+def in_order(uid: Uid, flat: Sequence[bytes]) -> list[SessionRecord]:
+    """The sessions of a table as Redis sends it (field, value, field, value), oldest first."""
     rows: Sequence[tuple[int, bytes, _Kept]] = sorted(
         (
-            (int(order), name, _decode(row))
-            for name, value in found.items()
+            (int(order), name, _decode_kept(kept))
+            for name, value in zip(flat[::2], flat[1::2], strict=True)
             if name != ORDER_FIELD
-            for order, _, row in [value.partition(b" ")]
+            for order, _, kept in [value.partition(b" ")]
         ),
         key=lambda row: row[0],
     )
@@ -49,10 +45,10 @@ def in_order(uid: Uid, found: Mapping[bytes, bytes]) -> list[SessionRecord]:
         SessionRecord(
             id=SessionId(name.decode()),
             uid=uid,
-            device=row.device,
-            node=row.node,
-            client=row.client,
-            connected_at_ms=row.connected_at_ms,
+            device=kept.device,
+            node=kept.node,
+            client=kept.client,
+            connected_at_ms=kept.connected_at_ms,
         )
-        for _, name, row in rows
+        for _, name, kept in rows
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import hiredis
+from redis import exceptions as redis_errors
 from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
@@ -29,10 +31,30 @@ class Batching:
     """What redis-py's asyncio connections lack for many calls at a time.
 
     Commands are packed by hiredis: redis-py does it in Python, which was half the cost of a call. Replies that came in
-    one read are taken in one go: redis-py sets and cancels a timer for each of them.
+    one read are taken in one go: redis-py sets and cancels a timer for each of them. And what is sent is not waited for
+    by asyncio.wait_for, which before Python 3.12 loses a cancellation that comes as the wait ends: whoever was told to
+    end went on for ever.
     """
 
     _parser: Any  # redis-py's own, around a hiredis.Reader; tests/store/test_wire.py holds what is leaned on
+
+    async def send_packed_command(self: Any, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Send it, connecting first where need be. Raises redis-py's ConnectionError and TimeoutError; then, and when
+        it is cancelled, the connection is closed: part of a command may have gone."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command(_packed(command))
+        except BaseException as error:
+            await self.disconnect(nowait=True)
+            if isinstance(error, TimeoutError):
+                raise redis_errors.TimeoutError("timeout while writing to redis") from None
+            if isinstance(error, OSError):
+                raise redis_errors.ConnectionError(f"error while writing to redis: {error}") from error
+            raise
 
     def take_ready(self) -> list[Any]:
         """The replies that are here already, in order, without waiting; what Redis refused is an exception there."""
@@ -46,6 +68,12 @@ class Batching:
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
         return [b"".join(hiredis.pack_command(tuple(command)) for command in commands)]
+
+
+def _packed(command: bytes | str | Iterable[bytes]) -> Iterable[bytes]:
+    if isinstance(command, str):
+        command = command.encode()
+    return [command] if isinstance(command, bytes) else command
 
 
 class Plain(Batching, Connection):

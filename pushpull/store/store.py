@@ -103,9 +103,8 @@ class Store:
     async def health(self) -> Health:
         """Probe each primary: reachable, writable, with its replicas, not evicting. Never raises; within 2.5 s."""
         try:
-            return await asyncio.wait_for(
-                check_health(self._servers, self._keys, replicas=self._replicas), HEALTH_TIMEOUT_S
-            )
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                return await check_health(self._servers, self._keys, replicas=self._replicas)
         except TimeoutError:
             return Health(False, False, False, f"redis does not answer within {HEALTH_TIMEOUT_S:g} s")
 

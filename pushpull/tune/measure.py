@@ -28,6 +28,7 @@ from pushpull.bench.service import Service, running
 from pushpull.bench.spread import Summary
 from pushpull.bench.stage import make, uids
 from pushpull.delivery.costs import Work
+from pushpull.settings import Delivery
 from pushpull.tune.fit import Observed
 from pushpull.tune.sweep import Scale, Spot
 
@@ -108,7 +109,11 @@ class Stretches:
         await asyncio.sleep(self._scale.settle_s)  # the last round, and the cursors of the acks, are part of the price
         usage = meter.read()
         behind = await self._caught_up(made)
-        return self._point(spot, way, sent, usage, await self._load.totals(), behind)
+        point = self._point(spot, way, sent, usage, await self._load.totals(), behind)
+        if acks == "never":  # what is owed is acked with what comes next, before it is sent again and again
+            await self._load.behave("at_once", pulls=True)
+            await self._warm_up(spot)
+        return point
 
     async def pages(self, limit: int) -> Observed:
         """Everybody pulls the newest `limit` messages of the largest group, several times. Raises BenchFailed."""
@@ -196,9 +201,10 @@ class Stretches:
 
 
 @asynccontextmanager
-async def stretches(scale: Scale) -> AsyncIterator[Stretches]:
+async def stretches(scale: Scale, settings: Delivery) -> AsyncIterator[Stretches]:
     """A service of its own with all members connected. Raises BenchFailed or ConfigError when it does not start."""
-    async with running() as service, fleet(load_processes()) as load:
+    given = {f"DELIVERY__{key.upper()}": str(value) for key, value in msgspec.structs.asdict(settings).items()}
+    async with running(**given) as service, fleet(load_processes()) as load:
         made = Stretches(service, load, scale)
         await made.prepare()
         yield made

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
 from pushpull.bench.audience import Way
 from pushpull.bench.plots import DPI
-from pushpull.delivery.costs import Habits, Work, notify, push, shared
-from pushpull.settings import Delivery
+from pushpull.delivery.costs import Habits
 from pushpull.tune.crossover import crossing
+from pushpull.tune.outcomes import Crowd, Rule, always_notify, always_push, by_policy, cost_per_s
 from pushpull.tune.regret import compared, mean_regret, policy_regrets
 from pushpull.tune.report import CLOSE, MICRO, thresholds
 from pushpull.tune.run import Report
 
-COLOURS: Final[dict[Way, str]] = {"push": "#33658a", "notify": "#c8553d", "policy": "#2a7f62"}
-LINES: Final[dict[Way, str]] = {"push": "-", "notify": "--"}
-MARKS: Final = "os^Dv"
+SHOWN: Final[dict[Way, tuple[Rule, str]]] = {
+    "push": (always_push, "#33658a"),
+    "notify": (always_notify, "#c8553d"),
+    "policy": (by_policy, "#2a7f62"),
+}
+COLOURS: Final = {way: colour for way, (_, colour) in SHOWN.items()}
 STEPS: Final = 120
 
 
@@ -28,14 +32,21 @@ def draw(report: Report, directory: Path) -> list[Path]:
     from matplotlib import pyplot
 
     directory.mkdir(parents=True, exist_ok=True)
-    shares = report.scale.viewers
+    sizes, shares = report.scale.sizes, report.scale.viewers
     figure, panels = pyplot.subplots(
-        1, len(shares), figsize=(4.2 * len(shares), 4.6), sharey=True, squeeze=False, layout="constrained"
+        *(len(sizes), len(shares)),
+        figsize=(3.6 * len(shares), 2.7 * len(sizes)),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
     )
-    for axes, viewers in zip(panels[0], shares, strict=True):
-        _crossover(axes, report, viewers)
-    panels[0][0].set_ylabel("server CPU, µs for each member and second (log)")
-    panels[0][-1].legend(fontsize=7)
+    for size, row in zip(sizes, panels, strict=True):
+        for viewers, axes in zip(shares, row, strict=True):
+            _crossover(axes, report, size, viewers)
+    figure.supxlabel("messages a second in a group (log)", fontsize=9)
+    figure.supylabel("server CPU, µs for each member and second (log)", fontsize=9)
+    panels[0][0].legend(fontsize=7)
     drawn = [directory / "crossover.png"]
     figure.savefig(drawn[-1], dpi=DPI)
     pyplot.close(figure)
@@ -47,35 +58,28 @@ def draw(report: Report, directory: Path) -> list[Path]:
     return drawn
 
 
-def _crossover(axes: Any, report: Report, viewers: float) -> None:
-    """Measured points over the model's curves, for one share of lookers; a line where the curves cross."""
-    habits = Habits(viewers=viewers, visit_s=float("inf"))
-    sizes, interval_s = report.scale.sizes, Delivery().notify_interval_ms / 1000
+def _crossover(axes: Any, report: Report, size: int, viewers: float) -> None:
+    """Measured points over the model's curves, for one size and share of lookers; a line where two of them cross."""
+    habits = Habits(viewers=viewers, visit_s=math.inf)
     low, high = min(report.scale.rates) / 2, max(report.scale.rates) * 2
     rates = [low * (high / low) ** (step / STEPS) for step in range(STEPS + 1)]
-
-    def curve(size: int, way: Way) -> list[float]:
-        def work(rate: float) -> Work:
-            served = push(rate, habits) if way == "push" else notify(rate, habits, interval_s=interval_s)
-            return served + shared(served, rate=rate, members=size, habits=habits)
-
-        return [report.prices.of(work(rate)) * MICRO for rate in rates]
-
-    for size, mark in zip(sizes, MARKS, strict=False):
-        for way, style in LINES.items():
-            axes.plot(rates, curve(size, way), style, color=COLOURS[way], linewidth=1, alpha=0.6)
-        for way, colour in COLOURS.items():
-            shown = [p for p in report.points if (p.spot.size, p.spot.viewers, p.way) == (size, viewers, way)]
-            x, y = [p.spot.rate for p in shown], [p.per_member_s * MICRO for p in shown]
-            axes.plot(x, y, mark, color=colour, markersize=5, label=f"{way}, groups of {size}")
-    cross = crossing(report.prices, habits, interval_s=interval_s)
+    for way, (rule, colour) in SHOWN.items():
+        crowds = [Crowd(size, rate, habits) for rate in rates]
+        curve = [cost_per_s([crowd], rule, report.prices, report.settings) / size * MICRO for crowd in crowds]
+        axes.plot(rates, curve, color=colour, linewidth=1)
+        shown = [p for p in report.points if (p.spot.size, p.spot.viewers, p.way) == (size, viewers, way)]
+        axes.plot([p.spot.rate for p in shown], [p.per_member_s * MICRO for p in shown], "o", color=colour, label=way)
+    cross = crossing(report.prices, habits, interval_s=report.settings.notify_interval_ms / 1000)
     if cross is not None and low < cross < high:
         axes.axvline(cross, color="black", linewidth=0.8)
-        axes.annotate(f" {cross:.2g}/s", (cross, axes.get_ylim()[1]), fontsize=7, va="top")
+        axes.annotate(f" {cross:.2g}/s", (cross, 0.02), xycoords=("data", "axes fraction"), fontsize=7)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("messages a second in a group (log)")
-    axes.set_title(f"{viewers:.0%} look", fontsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
+    axes.set_title(f"groups of {size}, {viewers:.0%} look", fontsize=8)
+    axes.tick_params(labelsize=7)
 
 
 def _regret(axes: Any, report: Report) -> None:

@@ -43,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     points: list[Point]
     units: list[Observed]
+    settings: Delivery  # before the advice
     prices: Prices
     commands: Prices  # of Redis
     sent_bytes: Prices  # to devices
@@ -62,7 +63,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def run(scale: Scale, settings: Delivery, wishes: Wishes, *, runs: int, watch: Watch) -> Report:
     """Measure this machine; the advice begins from `settings`. Raises BenchFailed or ConfigError."""
     began = time.monotonic()
-    measured = await _measured(scale, runs, watch)
+    measured = await _measured(scale, settings, runs, watch)
     return concluded(measured, settings, wishes, seconds=round(time.monotonic() - began, 1))
 
 
@@ -79,6 +80,7 @@ def concluded(measured: Measured, settings: Delivery, wishes: Wishes, *, seconds
         seconds=seconds,
         points=points,
         units=measured.units,
+        settings=settings,
         prices=prices,
         commands=fit(observed, "redis_commands"),
         sent_bytes=fit(observed, "sent_bytes"),
@@ -87,30 +89,35 @@ def concluded(measured: Measured, settings: Delivery, wishes: Wishes, *, seconds
     )
 
 
-async def _measured(scale: Scale, runs: int, watch: Watch) -> Measured:
+async def _measured(scale: Scale, settings: Delivery, runs: int, watch: Watch) -> Measured:
     todo, turns = list(steps(scale)), scale.unit_turns * runs
-    of = sum(len(ways) for _, ways in todo) * runs + (len(PAGES) + 1) * turns
+    of = sum(len(ways) for _, ways in todo) * runs + (len(PAGES) + 2) * turns
     done = itertools.count()
 
     def tell(step: str) -> None:
         watch(step, next(done), of)
 
     watch("connecting", 0, of)
-    async with stretches(scale) as stretched:
+    async with stretches(scale, settings) as stretched:
         points = [taken for spot, ways in todo for taken in await _turns(stretched, spot, ways, runs, tell)]
-        busiest = max((spot for spot, _ in todo), key=lambda spot: (spot.size, spot.rate))
-        units = [unit for _ in range(turns) for unit in await _units(stretched, busiest, tell)]
+        units = [unit for _ in range(turns) for unit in await _units(stretched, [spot for spot, _ in todo], tell)]
     return Measured(scale, points, units)
 
 
-async def _units(stretched: Stretches, busiest: Spot, tell: Callable[[str], None]) -> list[Observed]:
-    """Stretches that tell kinds of work apart: pulls without notices, frames with few and many messages, and acks."""
+async def _units(stretched: Stretches, of: Sequence[Spot], tell: Callable[[str], None]) -> list[Observed]:
+    """Stretches that tell kinds of work apart: pulls without notices, frames with few and many messages, more acks than
+    usual in the largest group, and messages to the smallest ones for which no cursor is written."""
     taken = []
     for limit in PAGES:
         tell(f"pages of {limit}")
         taken.append(await stretched.pages(limit))
     tell("acks at once")
-    return [*taken, (await stretched.spot(busiest, "push", acks="at_once")).did]
+    largest = max(of, key=lambda spot: (spot.size, spot.rate))
+    taken.append((await stretched.spot(largest, "push", acks="at_once")).did)
+    tell("no acks")
+    smallest = min(of, key=lambda spot: (spot.size, -spot.rate))
+    taken.append((await stretched.spot(smallest, "push", acks="never")).did)
+    return taken
 
 
 async def _turns(

@@ -22,7 +22,7 @@ COMPARED: Final[tuple[Way, ...]] = ("push", "notify", "policy")
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     members: int  # connected, at every point; the largest group
-    sizes: tuple[int, ...]  # of a group; each divides `members`
+    sizes: tuple[int, ...]  # of a group; each divides `members`, and the largest is all of them
     rates: tuple[float, ...]  # messages a second in each group
     viewers: tuple[float, ...]  # share who look, 0 to 1
     stretch_s: float
@@ -59,12 +59,13 @@ QUICK: Final = Scale(
     viewers=(0.05, 1.0),
     stretch_s=1.5,
     warm_s=0.4,
+    unit_turns=1,
 )
 
 TINY: Final = Scale(
     name="tiny",
     members=20,
-    sizes=(10, 20),
+    sizes=(20,),
     rates=(20.0,),
     viewers=(0.5,),
     stretch_s=0.3,

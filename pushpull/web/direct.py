@@ -29,16 +29,9 @@ from picows import (
 )
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not public, see above
 
+from pushpull.delivery.codes import BAD_FRAME, DRAINING, FRAME_TOO_LARGE, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.delivery.frames import SUBPROTOCOL
-from pushpull.delivery.session import (
-    BAD_FRAME,
-    DRAINING,
-    FRAME_TOO_LARGE,
-    HELLO_BYTES,
-    HELLO_BYTES_AUTHENTICATED,
-    NOT_AUTHENTICATED,
-    OVERLOADED,
-)
+from pushpull.delivery.session import HELLO_BYTES, HELLO_BYTES_AUTHENTICATED
 from pushpull.errors import BadRequest, PushpullError, TooLarge, Unauthenticated
 from pushpull.model import Claims
 from pushpull.node.peer import Peer

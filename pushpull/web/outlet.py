@@ -18,6 +18,7 @@ from typing import Final
 from picows import WSListener, WSMsgType, WSTransport
 
 from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, short_reason
+from pushpull.web.progress import bytes_acked
 
 TEXT: Final = WSMsgType.TEXT  # looked up once, not once a frame
 FIN_TEXT: Final = 0x81
@@ -163,7 +164,8 @@ class Outlet(WSListener):
             sent = 0
         if sent != len(frame):
             assert self._transport is not None
-            self._transport.underlying_transport.write(frame[sent:])
+            # Not a copy: a thousand slow readers may wait for the rest of one frame.
+            self._transport.underlying_transport.write(memoryview(frame)[sent:])
         self.spoke = True
         return True
 
@@ -193,10 +195,20 @@ class Outlet(WSListener):
             self._full_since = None
             return 0.0
         # A little less than what left, as headers wait too: rather a stall too many seen than one too few.
-        left = self._handed_bytes - waiting
+        left = self._taken_bytes(waiting)
         if self._full_since is None or left > self._left_bytes:
             self._full_since, self._left_bytes = now, left
         return now - self._full_since
+
+    def _taken_bytes(self, waiting: int) -> int:
+        """How much of what was written the other side has, as far as the system knows; it only grows while bytes wait.
+
+        Not how much has left this process: the system takes more only when a third of its own buffer is free again,
+        which may be megabytes, and who reads slowly would seem to have stopped.
+        """
+        assert self._transport is not None
+        acked = bytes_acked(self._transport.underlying_transport.get_extra_info("socket"))
+        return self._handed_bytes - waiting if acked is None else acked
 
     def close(self, code: int, reason: str) -> None:
         self._write_group()

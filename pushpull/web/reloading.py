@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 STEP_MS: Final = 50
 DEBOUNCE_MS: Final = 400
 """For how long changes are gathered while they go on: a directory in which much happens must not hold this up."""
+POLL_MS: Final = 2_000
+"""The file is looked at so often in any case: some file systems tell nobody, and nobody is told before it watches."""
 
 Load = Callable[[], tuple[Settings, Mapping[str, str]]]
 """Reads file, environment and flags; raises ConfigError."""
@@ -93,13 +95,24 @@ class Reloading:
             return
         directory = self._source.file.parent
         try:
-            async for _ in watchfiles.awatch(directory, step=STEP_MS, debounce=DEBOUNCE_MS, recursive=False):
+            async for _ in self._stirs(directory):
                 text = self._content()
                 if text is not None and text != self._text:
                     self._text = text
                     self._asked.set()
         except (OSError, RuntimeError) as problem:
             log.warning("%s is not watched (%s): SIGHUP has it read again", directory, type(problem).__name__)
+
+    def _stirs(self, directory: Path) -> AsyncGenerator[object, None]:
+        """Something changed in the directory, or POLL_MS have passed."""
+        return watchfiles.awatch(
+            directory,
+            step=STEP_MS,
+            debounce=DEBOUNCE_MS,
+            rust_timeout=POLL_MS,
+            yield_on_timeout=True,
+            recursive=False,
+        )
 
     def _content(self) -> bytes | None:
         """What the file holds; None while it is not there, as in the moment before another one takes its place."""

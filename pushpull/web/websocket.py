@@ -16,8 +16,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from pushpull.delivery.codes import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.delivery.frames import SUBPROTOCOL
-from pushpull.delivery.session import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.errors import PushpullError, Unauthenticated
 from pushpull.model import Claims
 from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, RETRY_AFTER_S, Gate, short_reason, speaks_ours

@@ -17,7 +17,7 @@ from pushpull.delivery.costs import KINDS, Prices
 from pushpull.settings import Delivery
 from scripts.simulating.picture import draw
 from scripts.simulating.population import Assumptions, Kind, SizeClass, kinds
-from scripts.simulating.reckoning import RULES, Rates, Total, add
+from scripts.simulating.reckoning import MICRO, RULES, Rates, Total, add
 
 PRICES: Final = Path(__file__).parent.parent.parent / "bench" / "tune.json"
 MEGA: Final = 1e6
@@ -47,7 +47,8 @@ def main() -> int:
     except (OSError, msgspec.MsgspecError) as problem:
         print(f"error: {options['prices']}: {problem}; expected what `pushpull tune --json` writes", file=sys.stderr)
         return 1
-    rates = Rates(tuned.prices, tuned.commands, tuned.sent_bytes)
+    cpu = replace(tuned.prices, sends=assumptions.stored_us * MICRO, flushes=assumptions.flush_us * MICRO)
+    rates = Rates(cpu, tuned.commands, tuned.sent_bytes)
     totals, memberships = reckoned(assumptions, rates)
     if options["plot"]:
         draw(totals, options["plot"])

@@ -20,6 +20,7 @@ from statistics import NormalDist
 class Assumptions:
     """`talk_per_hour`: messages that a connected member writes in one conversation, on average over all of them.
 
+    `stored_us` and `flush_us` stand for two prices that a sweep does not tell apart: it finds their sum.
     Of a conversation's connected members the share `viewers_floor` + `viewers_pair` × √(2 / size) has it on screen.
     """
 
@@ -36,6 +37,8 @@ class Assumptions:
     viewers_pair: float = 0.38
     visit_s: float = 1_800.0  # between two looks of one who does not
     heard_us: float = 20.0  # a message, on each node but the sender's that has a member of its conversation
+    stored_us: float = 450.0  # a message stored, at the rate of one of the nodes
+    flush_us: float = 100.0  # a call that writes a conversation's cursors
     seed: int = 1
 
     def viewers(self, size: float) -> float:

@@ -16,6 +16,7 @@ TARGETS = {
     "fan-out": 2,
     "hot group": 10,
     "mixed viewers": 4,
+    "slow readers": 8,
     "compression": 2,
     "small groups": 2,
     "send": 4,

@@ -101,8 +101,7 @@ async def test_devices_that_stand_below_what_was_lost_are_told_to_stay_there(
     await service.post("room", "seven again", "new 7", sender="alice")
 
     await bob.hear("notice", head=7)
-    await bob.say("pull", cid="room", after=3)
-    assert [item["body"] for item in await bob.collect("room", 7, after=3)] == [4, 5, 6, "new 7"]
+    assert [item["body"] for item in await bob.pull("room", after=3)] == [4, 5, 6, "new 7"]
     (reset,) = bob.heard_so_far("reset")
     assert (reset["reason"], reset["pos"]) == ("diverged", standing)
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from pushpull.client import connect
-from pushpull.delivery.session import RATE_LIMITED, Session
+from pushpull.delivery.codes import RATE_LIMITED
+from pushpull.delivery.session import Session
 from pushpull.model import seq_of
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of

@@ -9,6 +9,7 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from pushpull.delivery import liveness
 from pushpull.delivery import session as protocol
 from pushpull.node.listing import Listing
 from tests.e2e.conftest import Serve
@@ -127,8 +128,8 @@ async def test_no_hello_in_time_ends_the_connection(service: LocalService, monke
 async def test_a_quiet_connection_is_pinged_and_a_dead_one_let_go(
     service: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEARTBEAT_S", 0.5)
-    monkeypatch.setattr(protocol, "SILENCE_S", 1.5)
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(liveness, "SILENCE_S", 1.5)
     wire = await service.device("bob")
 
     await wire.hear("ping")

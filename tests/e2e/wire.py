@@ -69,8 +69,8 @@ class Wire:
         """Send what is no frame, perhaps: text as a text frame, bytes as a binary one."""
         await self._socket.send(text)
 
-    async def hear(self, kind: str, /, *, within: float = HEAR_S, **fields: Any) -> Frame:
-        """The next frame of this type with these values; frames before it are kept for whoever asks for them."""
+    async def hear(self, kind: str | tuple[str, ...], /, *, within: float = HEAR_S, **fields: Any) -> Frame:
+        """The next frame of this type, or one of these, with these values; those before it are kept for others."""
         for at, frame in enumerate(self._heard):
             if _fits(frame, kind, fields):
                 del self._heard[at]
@@ -128,6 +128,17 @@ class Wire:
         assert at == upto
         return items
 
+    async def pull(self, cid: str, *, after: int) -> list[Frame]:
+        """The items of a page; asked for again where the service says that it cannot serve it at the moment."""
+        while True:
+            await self.say("pull", cid=cid, after=after)
+            frame = await self.hear(("messages", "error"), cid=cid)
+            if frame["type"] == "messages":
+                assert frame["after"] == after
+                return list(frame["items"])
+            assert frame["temporary"], frame
+            await asyncio.sleep(frame["retry_after_ms"] / 1000)
+
     async def error(self, code: str, **fields: Any) -> str:
         """The message of the next `error`, which must have this code and these values; it must be a clear one."""
         frame = await self.hear("error", **fields)
@@ -168,5 +179,6 @@ class Wire:
         return frame
 
 
-def _fits(frame: Frame, kind: str, fields: Frame) -> bool:
-    return frame["type"] == kind and all(frame.get(name) == value for name, value in fields.items())
+def _fits(frame: Frame, kind: str | tuple[str, ...], fields: Frame) -> bool:
+    kinds = (kind,) if isinstance(kind, str) else kind
+    return frame["type"] in kinds and all(frame.get(name) == value for name, value in fields.items())

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.faults.fault import Fault, judged, suffer
@@ -18,9 +19,8 @@ from tests.faults.results import Result, table, write
 DELIVERIES_MIN = 300
 """A run that checked fewer had hardly any load, and proves nothing."""
 
-RESULTS = pytest.StashKey[list[Result]]()
-
-FIGURES = pytest.StashKey[list[str]]()
+ROW, FIGURES = "fault", "figures"
+"""Properties of a test: they come with its report, also from another process."""
 
 Endure = Callable[[Fault, Load], Awaitable[Result]]
 Note = Callable[[str], None]
@@ -31,7 +31,7 @@ def note_result(request: pytest.FixtureRequest) -> Callable[[Result], None]:
     """Put a row into the table, and fail where something was violated."""
 
     def note(result: Result) -> None:
-        request.config.stash.setdefault(RESULTS, []).append(result)
+        request.node.user_properties.append((ROW, msgspec.to_builtins(result)))
         assert result.violations == []
 
     return note
@@ -54,17 +54,25 @@ def endure(note_result: Callable[[Result], None]) -> Endure:
 @pytest.fixture
 def note_figures(request: pytest.FixtureRequest) -> Note:
     """Put a line of measurements below the table."""
-    return request.config.stash.setdefault(FIGURES, []).append
+    return lambda line: request.node.user_properties.append((FIGURES, line))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    results = config.stash.get(RESULTS, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    noted = [
+        each
+        for reports in (terminalreporter.getreports("passed"), terminalreporter.getreports("failed"))
+        for report in reports
+        if report.when == "call"
+        for each in report.user_properties
+    ]
+    results = [msgspec.convert(value, Result) for name, value in noted if name == ROW]
     if not results:
         return
     terminalreporter.section("faults")
     for line in table(results):
         terminalreporter.write_line(line)
-    for line in config.stash.get(FIGURES, []):
-        terminalreporter.write_line(line)
+    for name, line in noted:
+        if name == FIGURES:
+            terminalreporter.write_line(str(line))
     if file := os.environ.get("PUSHPULL_FAULTS_JSON"):
         write(Path(file), results)

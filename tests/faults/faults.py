@@ -11,6 +11,7 @@ import random
 import signal
 from collections.abc import Callable
 
+from pushpull.client.backoff import LONGEST_S
 from tests.faults.fault import Fault, Step, nothing
 from tests.faults.stage import Stage, StageNode
 
@@ -87,6 +88,9 @@ def replace_node(node: StageNode) -> None:
 
 # ------------------------------------------------------------------------------------------------ lines to devices
 
+BACKED_OFF_S = LONGEST_S + 2
+"""Who was cut off many times in a row may wait that long for its next try."""
+
 
 def clients_cut(stage: Stage) -> Fault:
     """Every connection to every node is cut, again and again."""
@@ -95,7 +99,7 @@ def clients_cut(stage: Stage) -> Fault:
         for node in stage.nodes:
             node.clients.cut()
 
-    return again_and_again("client connections cut", step, every_s=0.3, heal_within_s=5)
+    return again_and_again("client connections cut", step, every_s=0.3, heal_within_s=BACKED_OFF_S)
 
 
 def clients_half_closed(stage: Stage) -> Fault:
@@ -107,7 +111,7 @@ def clients_half_closed(stage: Stage) -> Fault:
         for node in stage.nodes:
             node.clients.half_close(towards_client=turns[0])
 
-    return again_and_again("client connections half-closed", step, every_s=0.5, heal_within_s=5)
+    return again_and_again("client connections half-closed", step, every_s=0.5, heal_within_s=BACKED_OFF_S)
 
 
 def clients_delayed(stage: Stage) -> Fault:

@@ -192,15 +192,21 @@ class Load:
             self._rested[uid, cid] = time.monotonic() + REST_S
 
     async def healed(self, since: float, *, within_s: float) -> float:
-        """Seconds from `since` until a message that was sent to each conversation now is on every member's device."""
+        """Seconds from `since` until a message that was sent to each conversation now is on every member's device.
+
+        Who becomes a member later, or again, is not waited for: when it must be told is counted from then.
+        """
         number = next(self._probes)
         heads = await asyncio.gather(*(self._probe(cid, number) for cid in self.cids))
+        due = [(cid, head, self.of(cid)) for cid, head in zip(self.cids, heads, strict=True)]
 
         def lacks() -> list[str]:
+            for cid, _, devices in due:
+                devices[:] = [device for device in devices if device.uid in self.members[cid]]
             return [
                 f"{device.name} stands at {device.seqs.get(cid)} of {cid}, expected {head}"
-                for cid, head in zip(self.cids, heads, strict=True)
-                for device in self.of(cid)
+                for cid, head, devices in due
+                for device in devices
                 if device.seqs.get(cid, 0) < head
             ]
 

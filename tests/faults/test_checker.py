@@ -114,7 +114,7 @@ def test_a_planted_violation_is_found(kind: str) -> None:
     assert kind in kinds(PLANTED[kind]())
 
 
-@pytest.mark.parametrize("kind", set(PLANTED) - {"order", "invented"})
+@pytest.mark.parametrize("kind", sorted(PLANTED.keys() - {"order", "invented"}))
 def test_a_planted_violation_is_taken_for_nothing_else(kind: str) -> None:
     assert set(kinds(PLANTED[kind]())) == {kind}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,16 +98,18 @@ class Clock:
         self._sleepers.append((self.now + seconds, woken))
         await woken
 
-    async def wait_for(self, work: Awaitable[Any], seconds: float) -> Any:
-        working, timer = asyncio.ensure_future(work), asyncio.ensure_future(self.sleep(seconds))
-        try:
-            done, _ = await asyncio.wait({working, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if working not in done:
-                raise TimeoutError
-            return working.result()
-        finally:
-            working.cancel()
-            timer.cancel()
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncIterator[None]:
+        async with asyncio.timeout(None) as limit:
+            timer = asyncio.ensure_future(self._expire(limit, seconds))
+            try:
+                yield
+            finally:
+                timer.cancel()
+
+    async def _expire(self, limit: asyncio.Timeout, seconds: float) -> None:
+        await self.sleep(seconds)
+        limit.reschedule(asyncio.get_running_loop().time())
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking who is due on the way, each at its time."""

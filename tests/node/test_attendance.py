@@ -141,3 +141,10 @@ async def test_of_more_conversations_than_the_bound_the_oldest_is_looked_up_anew
     await who.of(ROOM)
 
     assert tables.looks == [ROOM, OTHER, ROOM]
+
+
+async def test_the_bound_is_that_of_the_policy_in_force(who: Attendance, settings: Settings) -> None:
+    settings.delivery = Delivery(push_max_members=1)
+
+    with pytest.raises(NotAllowed, match="2 members: presence is told of up to 1"):
+        await who.of(ROOM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from pushpull.delivery.session import BAD_FRAME
+from pushpull.delivery.codes import BAD_FRAME
 from pushpull.node.peer import WAITING_MAX, Peer
 from tests.delivery.words import Connection, text
 from tests.node.fakes import Bench, turns

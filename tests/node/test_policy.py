@@ -82,13 +82,14 @@ async def test_a_change_that_never_gets_through_is_said_to_be_none() -> None:
     assert (bench.limit, bench.changes) == (200, 0)
 
 
-async def test_another_settings_file_lies_below_what_was_put() -> None:
+async def test_another_settings_file_lies_below_what_was_put(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(push_max_members=100)
     await bench.policy.put({"push_max_members": 5})
 
     changed = bench.policy.rebase(Delivery(push_max_members=300, max_deliver=9), {"delivery.max_deliver": "file x"})
 
     assert changed == ["push_max_members", "max_deliver"]
+    assert "hidden by what was put (pushpull policy --reset): push_max_members" in caplog.text
     assert (bench.limit, bench.settings.delivery.max_deliver) == (5, 9)
     assert bench.policy.entries()["push_max_members"]["without"]["value"] == 300
     assert bench.policy.entries()["max_deliver"] == {"value": 9, "origin": "file x"}

@@ -242,6 +242,30 @@ async def test_bytes_that_have_not_left_yet_are_not_sent_again(make_bench: Make,
     assert bench.said[0].heard("messages")[-1]["redelivery"] == 1
 
 
+async def test_nothing_is_sent_again_while_a_single_byte_waits(bench: Bench, clock: Clock) -> None:
+    """What is due may be that byte, or what follows it: more of the same helps nobody."""
+    await outstanding(bench)
+    bench.said[0].buffered = 1
+    clock.now += 5.0
+    await due(bench)
+
+    assert len(bench.said[0].frames) == 1
+
+
+async def test_those_to_whom_the_same_is_due_are_sent_the_same_bytes(bench: Bench, clock: Clock) -> None:
+    """A thousand that read too slowly are not a thousand copies."""
+    feed = await bench.open()
+    bench.attach(feed)
+    bench.attach(feed)
+    bench.say(feed, 3)
+    clock.now += 5.0
+    await due(bench)
+
+    one, other = (said.frames[-1] for said in bench.said)
+    assert bench.said[0].heard("messages")[-1]["redelivery"] == 1
+    assert one is other
+
+
 async def test_while_redis_is_away_a_redelivery_counts_and_the_device_stays(make_bench: Make, clock: Clock) -> None:
     bench = make_bench(tail_messages=2)
     await outstanding(bench, 5)

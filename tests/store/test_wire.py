@@ -60,3 +60,40 @@ async def test_a_refusal_of_the_whole_connection_is_raised_and_the_connection_is
     monkeypatch.undo()
     assert await exchange(pool, [("PING",)]) == [b"PONG"]
     await pool.disconnect()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_whoever_is_cancelled_while_it_sends_ends(redis_url: str, turns: int) -> None:
+    """At whatever turn of the loop it comes; asyncio.wait_for loses one of them on Python 3.11."""
+    pool = make_pool(parse(redis_url).options[0])
+    connection = await pool.get_connection()
+
+    async def send_and_wait() -> None:
+        await connection.send_packed_command(connection.pack_command("PING"))
+        await asyncio.Event().wait()
+
+    sending = asyncio.create_task(send_and_wait())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.wait([sending], timeout=1)
+
+    assert sending.cancelled()
+    await pool.release(connection)
+    await pool.disconnect()
+
+
+async def test_a_send_that_does_not_get_through_in_time_closes_the_connection(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(parse(redis_url).options[0])
+    connection = await pool.get_connection()
+    connection.socket_timeout = 0.01
+    monkeypatch.setattr(connection, "_send_packed_command", lambda command: asyncio.Event().wait())
+
+    with pytest.raises(redis_errors.TimeoutError, match="timeout while writing to redis"):
+        await connection.send_packed_command(b"PING")
+
+    assert not connection.is_connected
+    await pool.release(connection)
+    await pool.disconnect()

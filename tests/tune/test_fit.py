@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -47,6 +47,8 @@ def stretches(prices: Prices, *, noise: float = 0.0, seed: int = 1, runs: int = 
     busiest = Spot(max(FULL.sizes), max(FULL.rates), 1.0)
     works += [whole(push(rate, LOOK, window_s=0.25), Spot(busiest.size, rate, 1.0), LOOK) for rate in FULL.rates]
     works += [whole(push(busiest.rate, Habits(ack_delay_s=0.0)), busiest, LOOK)] * FULL.unit_turns
+    smallest = Spot(min(FULL.sizes), max(FULL.rates), 1.0)
+    works += [whole(replace(push(smallest.rate, LOOK), acks=0.0), smallest, LOOK)] * FULL.unit_turns
     works += [Work(frames=500, items=500, pulls=500), Work(frames=300, items=30_000, pulls=300)] * FULL.unit_turns
     return [Observed(work, prices.of(work) * chance.gauss(1.0, noise)) for work in works * runs]
 

@@ -22,7 +22,7 @@ class Socket:
     def __init__(self) -> None:
         self.waiting = 0
         self.cut = False
-        self.calls: list[bytes] = []  # what each write was given
+        self.calls: list[bytes | memoryview] = []  # what each write was given
         self.underlying_transport = self
         self.listener: Listener | None = None
         self.request = SimpleNamespace(headers={"authorization": "Bearer of.a.token"})
@@ -41,7 +41,7 @@ class Socket:
     def send(self, kind: object, data: bytes) -> None:
         self.write(bytes(4) + data)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.calls.append(data)
         paused, self.waiting = self.waiting > 0, self.waiting + len(data)
         if not paused and self.listener is not None:
@@ -182,6 +182,16 @@ def test_what_the_socket_does_not_take_goes_to_the_transport_and_what_follows_st
     socket.leaves(socket.waiting)
     assert listener.offer(b"now", 0)
     assert socket.far.recv(100) == b"\x81\x03now"
+
+
+def test_what_the_socket_does_not_take_of_a_shared_frame_is_not_copied(opened: tuple[Listener, Open]) -> None:
+    """A thousand slow readers wait for the rest of one frame, not each for its own."""
+    listener, socket = opened
+    listener.offer(b"x" * 10_000_000, 0)
+
+    (rest,) = socket.calls
+    assert isinstance(rest, memoryview)
+    assert rest.obj is listener._framer.frame
 
 
 @pytest.mark.parametrize("kind", [Socket, Open])

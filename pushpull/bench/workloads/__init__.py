@@ -24,6 +24,7 @@ from pushpull.bench.workloads import (
     offline,
     pull,
     send,
+    slow,
     small_groups,
     storm,
 )
@@ -45,7 +46,7 @@ WORKLOADS: Final = {
     for workload in map(
         _of,
         (
-            *(fan_out, hot_group, mixed_viewers, compression, small_groups, send, batch, storm, pull, memory),
+            *(fan_out, hot_group, mixed_viewers, slow, compression, small_groups, send, batch, storm, pull, memory),
             *(amplification, offline),
         ),
     )
