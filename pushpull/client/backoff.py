@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from pushpull.client.frames import Drain
+
 FIRST_S: Final = 0.5
 LONGEST_S: Final = 10.0
 """Half of it on average: a service is back within seconds of a restart, and 15,000 devices spread over 10 s are
@@ -14,7 +16,7 @@ STEADY_S: Final = 5.0
 """A connection that lived this long was a good one: the next failure starts from the beginning. Without it a service
 that accepts and then closes at once would be called twice a second."""
 
-_NEVER: Final = frozenset({4400, 4403, 4409, 4413})
+_NEVER: Final = frozenset({1009, 4400, 4403, 4409, 4413})
 
 
 class AfterClose(Enum):
@@ -30,6 +32,11 @@ def after_close(code: int) -> AfterClose:
     if code in _NEVER or 4500 <= code <= 4599:
         return AfterClose.STOP
     return AfterClose.RECONNECT
+
+
+def drain_delay_s(drain: Drain, chance: float) -> float:
+    """When to leave a node that goes away: at a moment of this client's own, `chance` being uniform in [0, 1)."""
+    return (drain.after_ms + chance * drain.jitter_ms) / 1000
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from pushpull.client import frames
-from pushpull.client.backoff import STEADY_S, AfterClose, Backoff, after_close
+from pushpull.client.backoff import STEADY_S, AfterClose, Backoff, after_close, drain_delay_s
 from pushpull.client.closed import ConnectionEnded, LinkClosed, final_error
 from pushpull.client.core import Core
 from pushpull.client.link import OPEN_S, Link
@@ -219,7 +219,7 @@ class Connection:
         return await Link.open(self._nodes.current, await self._token(), open_s=open_s)
 
     async def _move_house(self, link: Link, drain: frames.Drain) -> None:
-        await asyncio.sleep((drain.after_ms + random.random() * drain.jitter_ms) / 1000)
+        await asyncio.sleep(drain_delay_s(drain, random.random()))
         for _ in range(len(self._nodes)):
             self._nodes.leave()
             try:
