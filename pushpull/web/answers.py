@@ -271,10 +271,12 @@ class NodesAnswer(msgspec.Struct, kw_only=True):
 
 
 class NodeStats(msgspec.Struct, kw_only=True):
-    """A node that lives, and how it does; null where it has not said so lately."""
+    """A node that lives, and how it does; null where it has not said so lately. `started_at`: ms since 1970."""
 
     node: str
     age_ms: int
+    started_at: int
+    draining: bool
     figures: Figures | None
 
 

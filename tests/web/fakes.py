@@ -225,7 +225,8 @@ class FakeNode:
         return Present(len(members), sorted(members)[:1])
 
     async def _reports(self) -> list[tuple[NodeRecord, Report | None]]:
-        return [(NodeRecord("n1", 5, {}), report(sessions=3)), (NodeRecord("n2", 9, {}), None)]
+        going = NodeRecord("n1", 5, {"started_at": 7, "draining": True})
+        return [(going, report(sessions=3)), (NodeRecord("n2", 9, {}), None)]
 
     async def _busiest(self, limit: int) -> list[Busy]:
         return ranked([report(busiest=(busy("team", rate=3.0), busy("tea", rate=9.0)))])[:limit]

@@ -79,7 +79,8 @@ async def test_how_the_nodes_do_is_told_of_each_and_of_all(server: httpx2.AsyncC
     assert answer["total"]["sessions"] == 3
     first, second = answer["nodes"]
     assert (first["node"], first["age_ms"], first["figures"]["sessions"]) == ("n1", 5, 3)
-    assert (second["node"], second["figures"]) == ("n2", None)
+    assert (first["started_at"], first["draining"]) == (7, True)
+    assert (second["node"], second["figures"], second["draining"]) == ("n2", None, False)
 
 
 async def test_as_many_of_the_busiest_conversations_are_listed_as_is_asked_for(server: httpx2.AsyncClient) -> None:

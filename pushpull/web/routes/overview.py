@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from pushpull.node.overview import figures
 from pushpull.node.report import MOST_BUSY
+from pushpull.store.values import NodeRecord
 from pushpull.web.answers import BusiestAnswer, NodeStats, StatsAnswer
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Whole
@@ -20,11 +21,22 @@ LIMIT = Whole("limit", f"conversations, {BUSIEST_DEFAULT} unless said", least=1,
 async def stats(call: Call) -> Response:
     reports = await call.node.overview.reports()
     nodes = [
-        NodeStats(node=node.id, age_ms=node.age_ms, figures=None if said is None else figures([said]))
+        NodeStats(
+            node=node.id,
+            age_ms=node.age_ms,
+            started_at=_started_at(node),
+            draining=bool(node.info.get("draining")),
+            figures=None if said is None else figures([said]),
+        )
         for node, said in reports
     ]
     total = figures([said for _, said in reports if said is not None])
     return reply(StatsAnswer(at=int(time.time() * 1000), total=total, nodes=nodes))
+
+
+def _started_at(node: NodeRecord) -> int:
+    started = node.info.get("started_at")
+    return started if isinstance(started, int) else 0
 
 
 async def busiest(call: Call) -> Response:
