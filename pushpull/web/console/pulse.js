@@ -1,0 +1,42 @@
+/** The figures of all nodes, asked for every two seconds, and those of the last minutes: charts go on whatever view is open. */
+
+import { get } from "./api.js";
+
+const EVERY_MS = 2000;
+const SPAN_MS = 300_000;
+
+export class Pulse extends EventTarget {
+  #stopped = new AbortController();
+  /** @type {any[]} Answers of `GET /v1/stats`, the oldest first; at most SPAN_MS long. */
+  samples = [];
+
+  constructor(troubled, answered) {
+    super();
+    this.#run(troubled, answered);
+  }
+
+  stop() {
+    this.#stopped.abort();
+  }
+
+  /** Call `listener` with the samples, now and whenever there is a new one, until `signal` ends. */
+  follow(listener, signal) {
+    this.addEventListener("sample", () => listener(this.samples), { signal });
+    if (this.samples.length) listener(this.samples);
+  }
+
+  async #run(troubled, answered) {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        const stats = await get("v1/stats", signal);
+        this.samples = [...this.samples.filter((sample) => stats.at - sample.at < SPAN_MS), stats];
+        this.dispatchEvent(new Event("sample"));
+        answered();
+      } catch (error) {
+        troubled(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  }
+}
