@@ -102,31 +102,6 @@ def mishaps() -> Iterator[Mishaps]:
     assert seen == []
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def open_context(browser: Browser, mishaps: Mishaps) -> AsyncIterator[OpenContext]:
-    """Another computer's browser, with a storage of its own: `await open_context(viewport=…, color_scheme="dark")`."""
-    async with AsyncExitStack() as stack:
-
-        async def opened(**options: Any) -> BrowserContext:
-            context = await browser.new_context(**options)
-            stack.push_async_callback(context.close)
-            context.set_default_timeout(PATIENCE_MS)
-            mishaps.watch(context)
-            return context
-
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def context(open_context: OpenContext) -> BrowserContext:
-    return await open_context()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(context: BrowserContext) -> Page:
-    return await context.new_page()
-
-
 async def open_blank(context: BrowserContext, service: LocalService | ServiceProcess) -> Page:
     """A tab on the service's own origin, under the policy of its pages, with nothing that runs in it.
 
@@ -152,6 +127,34 @@ async def serve(redis_url: str) -> AsyncIterator[Serve]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(serve: Serve) -> LocalService:
     return await serve()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_context(browser: Browser, mishaps: Mishaps, serve: Serve) -> AsyncIterator[OpenContext]:
+    """Another computer's browser, with a storage of its own: `await open_context(viewport=…, color_scheme="dark")`.
+
+    It asks for `serve` so that browsers are gone before services are.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def opened(**options: Any) -> BrowserContext:
+            context = await browser.new_context(**options)
+            stack.push_async_callback(context.close)
+            context.set_default_timeout(PATIENCE_MS)
+            mishaps.watch(context)
+            return context
+
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(open_context: OpenContext) -> BrowserContext:
+    return await open_context()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(context: BrowserContext) -> Page:
+    return await context.new_page()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ PATIENCE_S = 8
 
 OPEN = """async ([uid, token, options]) => {
   const { connect } = await import("/sdk/pushpull.js");
-  const chat = (window.chat = connect({ token, ...options }));
+  const credentials = token === null ? { getToken: () => window.freshToken() } : { token };
+  const chat = (window.chat = connect({ ...credentials, ...options }));
   window.received = [];
   window.happened = [];
   window.wire = [];
@@ -37,10 +38,10 @@ class Device:
 
     @classmethod
     async def open(
-        cls, page: Page, uid: str, *, ready: bool = True, token: str | None = None, **options: Any
+        cls, page: Page, uid: str, *, ready: bool = True, renews: bool = False, token: str | None = None, **options: Any
     ) -> Device:
-        """Connect as `uid`; `options` as of `connect`."""
-        await page.evaluate(OPEN, [uid, token or token_of(uid), options])
+        """Connect as `uid`; `options` as of `connect`. `renews`: tokens come from the page's function `freshToken`."""
+        await page.evaluate(OPEN, [uid, None if renews else token or token_of(uid), options])
         device = cls(page)
         if ready:
             await device.run("chat.ready")

@@ -7,27 +7,34 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
+from pushpull.web.pages import assets_of
 from tests import conformance
-from tests.browser.conftest import Serve, open_blank
 
 PLAYER = (Path(__file__).parent / "conformance.js").read_text()
 FLOWS = conformance.flows()
 RECONNECTING = conformance.read("reconnecting")
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def played(browser: Browser, serve: Serve) -> dict[str, Any]:
-    """All of them, played in one page: a page for each would take a minute."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def played(browser: Browser) -> dict[str, Any]:
+    """All of them, played once, in one page; it needs the client's files and no service."""
     context = await browser.new_context()
-    page = await open_blank(context, await serve())
+    await context.route("**/*", _answer)
+    page = await context.new_page()
+    await page.goto("http://127.0.0.1/sdk/package.json")
     cases = [case for _, case in FLOWS]
     answer: dict[str, Any] = await page.evaluate(
         PLAYER, {"welcome": conformance.WELCOME, "cases": cases, "reconnecting": RECONNECTING}
     )
     await context.close()
     return answer
+
+
+async def _answer(route: Route) -> None:
+    asset = assets_of("sdk")[route.request.url.rpartition("/")[2]]
+    await route.fulfill(body=asset.body, content_type=asset.media_type)
 
 
 async def test_the_client_does_as_every_client_does(played: dict[str, Any]) -> None:
