@@ -75,6 +75,7 @@ class Connection:
         self._wake = asyncio.Event()
         self._link: Link | None = None
         self._spare: Link | None = None  # dialled ahead of a drain
+        self._refused = False  # the token in use was refused: the next dial needs another
         self._errand: asyncio.Task[None] | None = None  # dialling it
 
     def wake(self) -> None:
@@ -238,15 +239,16 @@ class Connection:
             self._errand.cancel()  # too late: a connection it dialled beside the next session would only lie there
         if verdict is AfterClose.STOP or (verdict is AfterClose.NEW_TOKEN and not self._tokens.renewable):
             raise final_error(closed)
+        self._refused = self._refused or verdict is AfterClose.NEW_TOKEN
         all_tried = self._nodes.failed(self._nodes.current)
         await asyncio.sleep(backoff.next_delay_s(random.random()) if all_tried else MOVE_S * random.random())
-        if verdict is AfterClose.NEW_TOKEN:
-            await self._token(fresh=True)
 
-    async def _token(self, *, fresh: bool = False) -> str:
+    async def _token(self) -> str:
         """The token in use, or a fresh one; a failure of the network on the way to it is a lost line like any other."""
         try:
-            return await (self._tokens.fresh() if fresh else self._tokens.current())
+            token = await (self._tokens.fresh() if self._refused else self._tokens.current())
+            self._refused = False
+            return token
         except OSError as error:
             raise LinkClosed(1006, f"no token: {error}"[:100]) from error
         except PushpullError as error:

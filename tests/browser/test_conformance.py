@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,27 @@ async def test_it_comes_back_as_every_client_does(played: dict[str, Any], what: 
     }
 
     assert played[what] == expected[what]
+
+
+async def test_the_types_declare_what_there_is(browser: Browser) -> None:
+    declared = assets_of("sdk")["pushpull.d.ts"].body.decode()
+    chat = declared[declared.index("export class Chat {") :].partition("\n}")[0]
+    context = await browser.new_context()
+    await context.route("**/*", _answer)
+    page = await context.new_page()
+    await page.goto("http://127.0.0.1/sdk/package.json")
+
+    there = await page.evaluate(
+        """async () => {
+          const module = await import("/sdk/pushpull.js");
+          const chat = module.connect({ url: "ws://127.0.0.1:1", token: "t", store: "memory" });
+          const names = [...Object.getOwnPropertyNames(module.Chat.prototype), ...Object.keys(chat)];
+          await chat.close();
+          return { exports: Object.keys(module), chat: [...new Set(names)] };
+        }"""
+    )
+    await context.close()
+
+    exports = re.findall(r"^export (?:class|function|const) (\w+)", declared, re.MULTILINE)
+    assert set(there["exports"]) == set(exports)
+    assert set(there["chat"]) == set(re.findall(r"^  (?:readonly )?(\w+)[<(:]", chat, re.MULTILINE))

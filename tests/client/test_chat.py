@@ -316,6 +316,31 @@ async def test_a_refused_token_is_replaced_by_a_fresh_one():
     assert made == ["token-1", "token-2"]
 
 
+async def test_a_fresh_token_that_cannot_be_had_for_now_is_had_later():
+    async def first(peer: Peer) -> None:
+        await peer.greet()
+        await peer.close(4401, "token_expired")
+
+    async def second(peer: Peer) -> None:
+        assert peer.token == "token-2"
+        await peer.greet(row())
+        await peer.push(0, 1)
+        await peer.stay()
+
+    answers: list[str | Exception] = ["token-1", ConnectionRefusedError("no network"), "token-2"]
+
+    async def token() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with service(first, second) as url, connect(url, token=token) as chat:
+        message = await anext(chat.messages())
+    assert message.seq == 1
+    assert answers == []
+
+
 async def test_the_same_token_again_is_no_fresh_one():
     async def scene(peer: Peer) -> None:
         await peer.close(4401, "token_invalid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import httpx2
@@ -12,7 +13,7 @@ from pushpull.node.node import Node
 from pushpull.settings import Auth, Redis, Server, Settings
 from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
-from pushpull.web.pages import content_security_policy, demo_is_on
+from pushpull.web.pages import assets_of, content_security_policy, demo_is_on
 from tests.web.conftest import API_KEY, SECRET, assert_problem
 from tests.web.fakes import FakeNode
 
@@ -94,3 +95,14 @@ def test_the_demo_is_shown_by_itself_to_the_person_at_this_machine(
     server: dict[str, Any], redis_url: str, shown: bool
 ) -> None:
     assert demo_is_on(Settings(server=Server(**server), redis=Redis(url=redis_url))) is shown
+
+
+def test_the_client_says_the_version_it_is_of() -> None:
+    assert f'VERSION = "{__version__}"' in assets_of("sdk")["chat.js"].body.decode()
+
+
+def test_no_file_of_the_client_comes_from_elsewhere() -> None:
+    modules = {name: asset.body.decode() for name, asset in assets_of("sdk").items() if name.endswith(".js")}
+    imported = {source for text in modules.values() for source in re.findall(r'^import .*? from "(.*?)";', text, re.M)}
+
+    assert {name.removeprefix("./") for name in imported} <= modules.keys()
