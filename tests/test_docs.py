@@ -28,6 +28,7 @@ DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/console.md",
     "docs/offline.md",
     "docs/operations.md",
     "docs/protocol.md",

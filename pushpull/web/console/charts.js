@@ -79,6 +79,10 @@ export function chart({ title, lines, write, unit }) {
 
   const said = (sample) => lines.map((line) => `${lines.length > 1 ? `${line.name} ` : ""}${write(line.of(sample))}`).join(" · ");
 
+  const legend = (line, n, sample) => (lines.length > 1
+    ? h("span", { class: `key key-${n}` }, `${line.name} ${write(line.of(sample))}`)
+    : write(line.of(sample)));
+
   function list() {
     if (!table.open) return;
     const newest = samples.slice(-IN_TABLE).reverse();
@@ -91,7 +95,7 @@ export function chart({ title, lines, write, unit }) {
     update(all) {
       samples = all;
       const newest = samples.at(-1);
-      show(now, newest ? said(newest) : "");
+      show(now, ...(newest ? lines.map((line, n) => legend(line, n, newest)) : []));
       picture.setAttribute("aria-label", newest ? `${title}: ${said(newest)} now, over the last ${span(spanOf(samples))}` : title);
       draw();
       list();

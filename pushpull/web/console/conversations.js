@@ -19,7 +19,7 @@ export function busyTable(empty = "No conversation that somebody is connected to
     { name: "Conversation", wide: true, cell: (row) => linkTo(row.cid) },
     { name: "Rate", number: true, cell: (row) => perSecond(row.rate) },
     { name: "Members", number: true, cell: (row) => count(row.members) },
-    { name: "Mode", cell: (row) => [badge(row.mode), row.setting === "auto" ? "" : h("small", {}, " set")] },
+    { name: "Mode", cell: (row) => [badge(row.mode), row.setting !== "auto" && h("small", {}, " set"), row.busy && " ", row.busy && h("span", { class: "badge warn" }, "busy")] },
     { name: "Devices", cell: (row) => waysOf(row) },
     { name: "Why", wide: true, cell: (row) => h("span", { class: "soft" }, row.why) },
   ], (row) => row.cid, empty);

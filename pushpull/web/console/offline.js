@@ -13,7 +13,7 @@ export const offline = {
 
   open(place, { signal, every, refused }) {
     const off = h("p", { class: "health warn", hidden: true }, "Nobody is notified by the node that answers: its offline.webhook_url is not set.");
-    const tiles = h("dl", { class: "tiles" });
+    const tiles = h("dl", { class: "tiles four" });
     const letters = lettersTable((letter) => requeue([letter.id]));
     const all = h("button", { class: "main", hidden: true }, "Requeue all");
     const more = h("p", { class: "soft" });
@@ -22,7 +22,7 @@ export const offline = {
     async function look() {
       const found = await get(`v1/offline?limit=${LETTERS}`, signal);
       off.hidden = found.enabled;
-      show(tiles, tile("Due later", found.due), tile("Waiting for a worker", found.waiting), tile("Being worked on", found.pending), tile("Given up", found.dead, found.dead > 0));
+      show(tiles, tile("Due later", found.due), tile("Waiting", found.waiting), tile("Being worked on", found.pending), tile("Given up", found.dead, found.dead > 0));
       letters.update(found.letters);
       all.hidden = found.dead < 2;
       show(more, found.dead > found.letters.length ? `The newest ${count(found.letters.length)} of ${count(found.dead)}.` : "");
