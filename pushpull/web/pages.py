@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,8 +78,10 @@ def from_this_machine(request: Request) -> bool:
 
     A page of another site whose name was made to point here (DNS rebinding) is known by its Host.
     """
-    name = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-    return name.strip("[]") in LOOPBACK and not any(header in request.headers for header in _PROXIED)
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host) or any(header in request.headers for header in _PROXIED):
+        return False
+    return urlsplit(f"//{host}").hostname in LOOPBACK
 
 
 @functools.cache

@@ -7,13 +7,14 @@ from typing import Any, cast
 
 import httpx2
 import pytest
+from starlette.requests import Request
 
 from pushpull import __version__
 from pushpull.node.node import Node
 from pushpull.settings import Auth, Redis, Server, Settings
 from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
-from pushpull.web.pages import assets_of, content_security_policy, demo_is_on
+from pushpull.web.pages import assets_of, content_security_policy, demo_is_on, from_this_machine
 from tests.web.conftest import API_KEY, SECRET, assert_problem
 from tests.web.fakes import FakeNode
 
@@ -106,3 +107,25 @@ def test_no_file_of_the_client_comes_from_elsewhere() -> None:
     imported = {source for text in modules.values() for source in re.findall(r'^import .*? from "(.*?)";', text, re.M)}
 
     assert {name.removeprefix("./") for name in imported} <= modules.keys()
+
+
+@pytest.mark.parametrize(
+    ("headers", "local"),
+    [
+        ({"host": "127.0.0.1:8080"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "localhost:8080"}, True),
+        ({"host": "[::1]:8080"}, True),
+        ({"host": "[::1]"}, True),
+        ({"host": "rebound.example:8080"}, False),
+        ({"host": "localhost.example"}, False),
+        ({"host": ""}, False),
+        ({}, False),
+        ({"host": "127.0.0.1:8080", "x-forwarded-for": "203.0.113.7"}, False),
+        ({"host": "localhost", "forwarded": "for=203.0.113.7"}, False),
+    ],
+)
+def test_who_asks_this_machine_by_its_own_name_is_at_it(headers: dict[str, str], local: bool) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    assert from_this_machine(Request({"type": "http", "headers": raw})) is local

@@ -138,6 +138,6 @@ export function forgiving(store, onTrouble) {
     savePositions: (moved) => tried(() => current.savePositions(moved), undefined),
     putSend: (send) => tried(() => current.putSend(send), undefined),
     removeSend: (cid, cmid) => tried(() => current.removeSend(cid, cmid), undefined),
-    close: () => current.close(),
+    close: () => store.close(),
   };
 }
