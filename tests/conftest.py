@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests import leaks
+from tests.faults.report import pytest_terminal_summary
 from tests.servers import RedisCluster, RedisServer, SentinelSetup
+
+__all__ = ["pytest_terminal_summary"]  # a hook: here, as the process that shows results reads no other conftest
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -101,6 +101,7 @@ def _excused(events: Iterable[Event], *, may_lose: bool) -> Callable[[Answered],
 def _judge_sends(verdict: Verdict, events: Sequence[Event], logs: Logs, *, excused: Callable[[Answered], bool]) -> None:
     places = {cid: _places(verdict, cid, log) for cid, log in logs.items()}
     confirmed: dict[Send, LogId] = {}
+    movable: set[Send] = set()
     tried: dict[tuple[str, Cid], dict[tuple[Uid, str], None]] = defaultdict(dict)
     for event in events:
         if isinstance(event, Tried):
@@ -108,7 +109,7 @@ def _judge_sends(verdict: Verdict, events: Sequence[Event], logs: Logs, *, excus
             if event.connection:
                 tried[event.connection, event.cid][event.sender, event.cmid] = None
         elif isinstance(event, Answered):
-            _judge_answer(verdict, event, places.get(event.cid, {}), confirmed, excused=excused(event))
+            _judge_answer(verdict, event, places.get(event.cid, {}), confirmed, movable, excused=excused(event))
     verdict.confirmed = len(confirmed)
     for (connection, cid), order in tried.items():
         stored = [(send, places.get(cid, {}).get(send)) for send in order]
@@ -133,6 +134,7 @@ def _judge_answer(
     answer: Answered,
     places: Mapping[tuple[Uid, str], LogId],
     confirmed: dict[Send, LogId],
+    movable: set[Send],
     *,
     excused: bool,
 ) -> None:
@@ -142,10 +144,12 @@ def _judge_answer(
         if at is not None:
             verdict.wrong("refused", answer.cid, who, f"refused with {answer.code} and stored at {at}")
         return
-    before = confirmed.setdefault((answer.cid, answer.sender, answer.cmid), answer.id)
-    if excused:  # after a loss a retry is stored anew
+    send = (answer.cid, answer.sender, answer.cmid)
+    before = confirmed.setdefault(send, answer.id)
+    if excused:  # after a loss a retry is stored anew, and confirmed where it stands then
+        movable.add(send)
         return
-    if before != answer.id:
+    if before != answer.id and send not in movable:
         verdict.wrong("two_ids", answer.cid, who, f"confirmed at {before} and at {answer.id}")
     elif at is None:
         verdict.wrong("lost", answer.cid, who, f"confirmed at {answer.id} and not in the log")

@@ -180,7 +180,7 @@ def redis_lines_cut(stage: Stage) -> Fault:
             assert node.redis is not None
             node.redis.cut()
 
-    return again_and_again("redis connections cut", step, every_s=0.3, heal_within_s=5)
+    return again_and_again("redis connections cut", step, every_s=0.3, heal_within_s=8)
 
 
 def redis_lines_delayed(stage: Stage) -> Fault:

@@ -69,6 +69,7 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
         self._going = True
         self._moving = asyncio.Lock()
+        self._moves: tuple[Uid, Cid] | None = None  # whose call is under way
         self._rested: dict[tuple[Uid, Cid], float] = {}  # who may move again when
         self.last_logs: Logs = {}  # as read last
 
@@ -180,6 +181,7 @@ class Load:
     async def move(self, uid: Uid, cid: Cid) -> None:
         """Remove a member, or make somebody one, and note when that holds."""
         began = time.monotonic()
+        self._moves = (uid, cid)
         if uid in self.members[cid]:
             await self.backend.call(lambda server: server.remove_members(cid, [uid]))
             self.diary.note(Parted(user=uid, cid=cid))
@@ -188,13 +190,15 @@ class Load:
             self.diary.note(Joining(user=uid, cid=cid))
             await self.backend.call(lambda server: server.add_members(cid, [uid]))
             self.members[cid].add(uid)
+        self._moves = None
         if time.monotonic() - began > PROMPT_S:
             self._rested[uid, cid] = time.monotonic() + REST_S
 
     async def healed(self, since: float, *, within_s: float) -> float:
         """Seconds from `since` until a message that was sent to each conversation now is on every member's device.
 
-        Who becomes a member later, or again, is not waited for: when it must be told is counted from then.
+        Who becomes a member later, or again, is not waited for: when it must be told is counted from then. Nor is who
+        is being removed: the call that does it may have done it long before its answer comes.
         """
         number = next(self._probes)
         heads = await asyncio.gather(*(self._probe(cid, number) for cid in self.cids))
@@ -202,7 +206,9 @@ class Load:
 
         def lacks() -> list[str]:
             for cid, _, devices in due:
-                devices[:] = [device for device in devices if device.uid in self.members[cid]]
+                devices[:] = [
+                    device for device in devices if device.uid in self.members[cid] and self._moves != (device.uid, cid)
+                ]
             return [
                 f"{device.name} stands at {device.seqs.get(cid)} of {cid}, expected {head}"
                 for cid, head, devices in due

@@ -120,7 +120,7 @@ def tail_lost(stage: Stage, *, seconds: float = 0.7) -> Fault:
         lasts_s=0.3,
         heal_within_s=8,
         answers_during=False,
-        may_lose_s=seconds + KILL_S,
+        may_lose_s=KILL_S,
     )
 
 

@@ -35,5 +35,5 @@ def promoted_without_tail(stage: Stage, primary: RedisServer, replica: RedisServ
         lasts_s=0.5,
         heal_within_s=8,
         answers_during=False,
-        may_lose_s=seconds + KILL_S,
+        may_lose_s=KILL_S,
     )

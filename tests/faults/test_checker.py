@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pushpull.model import Cid, LogId, Uid
@@ -141,6 +142,15 @@ def test_a_crash_excuses_what_was_confirmed_shortly_before_it_and_nothing_else()
 
     assert judge([*events, Crashed(at=11.0, loses_s=1.5)], {ROOM: stored(1, 2)}).violations == []
     assert kinds(judge([*events, Crashed(at=13.0, loses_s=1.5)], {ROOM: stored(1, 2)})) == ["lost"]
+
+
+def test_a_retry_after_a_crash_may_be_confirmed_at_another_place_than_what_it_lost() -> None:
+    lost = Answered(cid=ROOM, sender=ALICE, cmid="c3", id=at(4), at=10.0)
+    anew = Answered(cid=ROOM, sender=ALICE, cmid="c3", id=at(3), at=19.0)
+    events = [*sent(1), *sent(2), sent(3)[0], lost, Crashed(at=11.0, loses_s=1.5), anew]
+
+    assert judge(events, {ROOM: stored(1, 2, 3)}).violations == []
+    assert kinds(judge([*events, msgspec.structs.replace(anew, id=at(4))], {ROOM: stored(1, 2, 3)})) == ["two_ids"]
 
 
 def test_what_was_lost_and_sent_again_may_stand_behind_what_was_under_way() -> None:
