@@ -25,6 +25,9 @@ DemoPage = Literal["auto", "on", "off"]
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
 
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What this machine calls itself."""
+
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]
@@ -176,3 +179,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     offline: Offline = Offline()
     log: Log = Log()
+
+
+def demo_is_on(settings: Settings) -> bool:
+    """Whether a service with these settings shows the demo: by itself only where nobody else can reach it."""
+    server = settings.server
+    return server.demo == "on" or (server.demo == "auto" and not settings.redis.url and server.host in LOOPBACK)

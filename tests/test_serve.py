@@ -27,13 +27,18 @@ def said(config_file: str | None = None, **flags: object) -> str:
 
 
 def test_a_newcomer_is_told_the_key_and_three_things_to_try() -> None:
-    first, key, _, token, send, tail = said().splitlines()
+    first, demo, key, _, token, send, tail = said().splitlines()
 
     assert first == "pushpull serves http://127.0.0.1:8080"
+    assert demo.endswith("http://127.0.0.1:8080/demo")
     assert key == f"API key: {Path('data/api_key').read_text().strip()}"
     assert token == "  bin/pushpull token alice"
     assert send.startswith("  bin/pushpull members hello --add alice,bob && bin/pushpull send hello")
     assert tail == "  bin/pushpull tail hello --as bob"
+
+
+def test_a_demo_that_is_not_shown_is_not_offered() -> None:
+    assert "/demo" not in said(server__demo="off")
 
 
 def test_commands_to_try_find_a_service_that_was_started_with_flags() -> None:
@@ -53,7 +58,7 @@ def test_an_installed_pushpull_is_called_by_its_name(tmp_path: Path) -> None:
 
 
 def test_keys_an_operator_set_are_not_shown() -> None:
-    told = said(auth__api_keys="an-operators-own-key", auth__jwt_secret="s" * 32)
+    told = said(auth__api_keys="an-operators-own-key", auth__jwt_secret="s" * 32, server__demo="off")
 
     assert told == "pushpull serves http://127.0.0.1:8080"
 

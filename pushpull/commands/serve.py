@@ -29,7 +29,7 @@ from pushpull.commands._local import LocalService, config_option
 from pushpull.config import Origins, load
 from pushpull.embedded import AppendFsync, EmbeddedRedis
 from pushpull.local_keys import with_local_keys
-from pushpull.settings import Format, Level, Settings
+from pushpull.settings import Format, Level, Settings, demo_is_on
 
 # Beside the connections: the listener, Redis connections, log and data files, and what a reload opens for a moment.
 SPARE_FILES: Final = 512
@@ -130,7 +130,10 @@ def _signals(loop: asyncio.AbstractEventLoop) -> Iterator[_Phase]:
 
 def greeting(settings: Settings, origins: Origins, config_file: str | None) -> str:
     """What a person at the terminal wants to know: where, the key if it was made here, and what to try next."""
-    lines = [f"pushpull serves {LocalService(settings).url}"]
+    url = LocalService(settings).url
+    lines = [f"pushpull serves {url}"]
+    if demo_is_on(settings):
+        lines.append(f"Chat with yourself, in two windows: {url}/demo")
     if origins["auth.api_keys"].startswith("made once"):
         lines.append(f"API key: {settings.auth.api_keys[0]}")
     if origins["auth.jwt_secret"].startswith("made once"):

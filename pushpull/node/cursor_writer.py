@@ -70,6 +70,11 @@ class CursorWriter:
         """Write what waits now; False when Redis did not take all of it (that waits on)."""
         return all(await asyncio.gather(*(writer.flush() for writer in self._lanes.values())))
 
+    def stop(self) -> None:
+        """Write nothing more, by itself. What waits is delivered again."""
+        for writer in self._lanes.values():
+            writer.stop()
+
 
 class _LaneWriter:
     """What waits in one lane, and the task that writes it."""
@@ -142,6 +147,10 @@ class _LaneWriter:
                     await asyncio.sleep(RETRY_S)
         finally:
             self._timer = None
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _put_back(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> None:
         for cid, users in moves.items():

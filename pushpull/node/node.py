@@ -184,6 +184,7 @@ class Node:
     async def stop(self) -> None:
         """End every task and leave the registry. The store is the caller's to close."""
         await self._background.stop()
+        self.parts.cursors.stop()
         await self._away.stop()
         await self._doorbell.stop()
         try:

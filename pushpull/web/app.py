@@ -14,6 +14,7 @@ from starlette.routing import WebSocketRoute
 from pushpull import __version__
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
+from pushpull.web.demo_calls import demo_routes
 from pushpull.web.endpoint import Service, routes_of
 from pushpull.web.gate import Gate
 from pushpull.web.hardened import Hardened
@@ -41,6 +42,7 @@ def create_app(node: Node, authenticator: Authenticator) -> Starlette:
         routes=[
             *routes_of(ENDPOINTS),
             WebSocketRoute(WEBSOCKET_PATH, websocket_endpoint),
+            *demo_routes(node.settings),
             *page_routes(node.settings),
         ],
         middleware=[Middleware(Hardened), *_cors(node.settings.server.origins)],

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from pushpull.settings import Settings
+from pushpull.settings import LOOPBACK, Settings, demo_is_on
 
 _MEDIA_TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -38,8 +38,6 @@ _MEDIA_TYPES: Final = {
 
 _CACHE_CONTROL: Final = "no-cache"
 """Kept, and asked for again each time: the names stay the same over releases, and the answer is a 304 then."""
-
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -65,12 +63,6 @@ def page_routes(settings: Settings) -> list[Route]:
     if demo_is_on(settings):
         routes += _page("demo", local_only=settings.server.demo == "auto")
     return routes
-
-
-def demo_is_on(settings: Settings) -> bool:
-    """Whether this service shows the demo. By itself only where it runs for the person at this machine."""
-    server = settings.server
-    return server.demo == "on" or (server.demo == "auto" and not settings.redis.url and server.host in LOOPBACK)
 
 
 def from_this_machine(request: Request) -> bool:

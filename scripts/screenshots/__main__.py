@@ -8,7 +8,7 @@ from importlib import import_module
 
 from scripts.screenshots.stage import staged
 
-PAGES = ("console",)
+PAGES = ("console", "demo")
 """Modules of this package."""
 
 

@@ -244,3 +244,16 @@ async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
     await writer.flush()
 
     assert store.rung == [{OTHER}]
+
+
+async def test_a_writer_that_was_stopped_does_not_go_on_asking(writer: CursorWriter, store: Cursor) -> None:
+    store.problem = StoreUnavailable("redis is away")
+    writer.move(ROOM, ALICE, delivered="1")
+    while store.tries == 0:
+        await asyncio.sleep(0.001)
+
+    writer.stop()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert "cursor-flush" not in {task.get_name() for task in asyncio.all_tasks()}

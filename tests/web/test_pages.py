@@ -11,10 +11,10 @@ from starlette.requests import Request
 
 from pushpull import __version__
 from pushpull.node.node import Node
-from pushpull.settings import Auth, Redis, Server, Settings
+from pushpull.settings import Auth, Redis, Server, Settings, demo_is_on
 from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
-from pushpull.web.pages import assets_of, content_security_policy, demo_is_on, from_this_machine
+from pushpull.web.pages import assets_of, content_security_policy, from_this_machine
 from tests.web.conftest import API_KEY, SECRET, assert_problem
 from tests.web.fakes import FakeNode
 
