@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.e2e.service import LocalService, ServiceProcess, serving, settings_of
 
@@ -39,6 +39,8 @@ ARGUMENTS = (
 )
 PATIENCE_MS = 8_000
 """For anything a test waits for in a tab: machines that run tests are slow at times."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 Serve = Callable[..., Awaitable[LocalService]]
 OpenContext = Callable[..., Awaitable[BrowserContext]]

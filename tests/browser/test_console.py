@@ -99,6 +99,17 @@ async def test_while_the_service_is_away_the_page_says_so_and_goes_on_by_itself(
     await expect(page.locator("#state")).to_be_empty()
 
 
+async def test_a_key_that_is_taken_back_ends_the_visit(page: Page, service: LocalService, mishaps: Mishaps) -> None:
+    await log_in(page, service)
+    refusal = {"code": "unauthenticated", "title": "Unauthorized", "status": 401, "detail": "no such key"}
+    await page.route("**/v1/**", lambda route: route.fulfill(status=401, json=refusal))
+
+    await expect(page.get_by_role("alert")).to_have_text("The service no longer takes this key.")
+    await expect(page.get_by_role("navigation")).to_have_count(0)
+    assert await page.evaluate("sessionStorage.length") == 0
+    mishaps.forgive("401")
+
+
 # ------------------------------------------------------------------------------------------------ what it shows
 
 
@@ -142,6 +153,24 @@ async def test_a_busy_conversation_is_listed_with_its_mode_and_opens(page: Page,
     await row.get_by_role("link", name="team").click()
     await expect(page.get_by_role("heading", name="team", level=1)).to_be_focused()
     await expect(page.get_by_role("table", name="Members and how far they are").get_by_role("row")).to_have_count(3)
+
+
+async def test_any_conversation_is_found_by_its_id_and_one_that_is_none_is_said_to_be(
+    page: Page, service: LocalService, mishaps: Mishaps
+) -> None:
+    await service.room("quiet", "ann")
+    await log_in(page, service, "conversations")
+    await page.get_by_label("Open a conversation by its id").fill("nowhere")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_have_text("conversation nowhere does not exist.")
+    mishaps.forgive("404")
+
+    await page.get_by_role("link", name="All conversations").click()
+    await page.get_by_label("Open a conversation by its id").fill("quiet")
+    await page.get_by_role("button", name="Open").click()
+
+    await expect(page.get_by_text("Nobody lacks anything.")).to_be_visible()
+    mishaps.forgive("404")
 
 
 async def test_who_does_not_ack_is_seen_with_how_often_it_was_sent(page: Page, serve: Serve) -> None:

@@ -1,6 +1,6 @@
 /**
- * The service's public HTTP calls, made with a server key. The key lives in this tab alone: in sessionStorage, gone with the tab,
- * sent as a header and never as a part of an address.
+ * The service's public HTTP calls, made with a server key. The key lives in this tab alone: in sessionStorage, gone
+ * with the tab, sent as a header and never as a part of an address.
  */
 
 const KEPT_AS = "pushpull.console.key";
@@ -55,11 +55,19 @@ export async function call(method, path, { body, signal, key = heldKey() } = {})
     said = await answer.text();
   } catch (error) {
     if (signal?.aborted) throw new DOMException("the view is gone", "AbortError");
-    throw new Refused(0, "unreachable", error?.name === "TimeoutError" ? "the service does not answer" : "the service cannot be reached");
+    throw new Refused(
+      0,
+      "unreachable",
+      error?.name === "TimeoutError" ? "the service does not answer" : "the service cannot be reached",
+    );
   }
   const value = parsed(said);
   if (answer.ok || (path === "readyz" && value)) return value; // 503 says what is missing
-  throw new Refused(answer.status, value?.code ?? "error", value?.detail ?? value?.title ?? `the service answered ${answer.status}`);
+  throw new Refused(
+    answer.status,
+    value?.code ?? "error",
+    value?.detail ?? value?.title ?? `the service answered ${answer.status}`,
+  );
 }
 
 export const get = (path, signal) => call("GET", path, { signal });

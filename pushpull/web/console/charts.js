@@ -1,6 +1,6 @@
 /**
- * Live charts: lines over the last minutes, drawn as SVG at the size they have. What a chart shows is also a table, for those who do
- * not see it, and a sentence.
+ * Live charts: lines over the last minutes, drawn as SVG at the size they have. What a chart shows is also a table,
+ * for those who do not see it, and a sentence.
  */
 
 import { h, s, show } from "./dom.js";
@@ -30,16 +30,34 @@ export function chart({ title, lines, write, unit }) {
   const now = h("p", { class: "now" });
   const hint = h("p", { class: "hint", "aria-hidden": "true" });
   const rows = h("tbody");
-  const table = h("details", {},
+  const table = h(
+    "details",
+    {},
     h("summary", {}, "As a table"),
-    h("table", { class: "plain" },
+    h(
+      "table",
+      { class: "plain" },
       h("caption", { class: "unseen" }, `${title}, ${unit}, the newest first`),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "before"), ...lines.map((line) => h("th", { scope: "col", class: "number" }, line.name)))),
-      rows));
-  const element = h("section", { class: "card graph" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "before"),
+          ...lines.map((line) => h("th", { scope: "col", class: "number" }, line.name)),
+        ),
+      ),
+      rows,
+    ),
+  );
+  const element = h(
+    "section",
+    { class: "card graph" },
     h("div", { class: "head" }, h("h3", {}, title), now),
     h("div", { class: "drawing" }, picture, hint),
-    table);
+    table,
+  );
   let samples = [];
   let pointed = null;
 
@@ -63,31 +81,47 @@ export function chart({ title, lines, write, unit }) {
     const top = ceiling(Math.max(0, ...samples.flatMap((sample) => lines.map((line) => line.of(sample) ?? 0))));
     const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
     picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    picture.replaceChildren(...grid(width, top, y, spanMs),
-      ...lines.flatMap((line, n) => drawn(samples, line, n, x, y)));
+    picture.replaceChildren(
+      ...grid(width, top, y, spanMs),
+      ...lines.flatMap((line, n) => drawn(samples, line, n, x, y)),
+    );
     point(x, y, width);
   }
 
   function point(x, y, width) {
-    const nearest = pointed === null || !samples.length ? null
-      : samples.reduce((best, sample) => (Math.abs(x(sample.at) - pointed) < Math.abs(x(best.at) - pointed) ? sample : best));
+    const nearest =
+      pointed === null || !samples.length
+        ? null
+        : samples.reduce((best, sample) =>
+            Math.abs(x(sample.at) - pointed) < Math.abs(x(best.at) - pointed) ? sample : best,
+          );
     show(hint, nearest ? `${span(samples.at(-1).at - nearest.at)} ago: ${said(nearest)}` : "");
     if (!nearest) return;
     picture.append(s("line", { class: "cursor", x1: x(nearest.at), x2: x(nearest.at), y1: TOP, y2: HEIGHT - BOTTOM }));
     hint.style.setProperty("left", `${Math.min(Math.max(x(nearest.at) - 70, 0), Math.max(0, width - 190))}px`);
   }
 
-  const said = (sample) => lines.map((line) => `${lines.length > 1 ? `${line.name} ` : ""}${write(line.of(sample))}`).join(" · ");
+  const said = (sample) =>
+    lines.map((line) => `${lines.length > 1 ? `${line.name} ` : ""}${write(line.of(sample))}`).join(" · ");
 
-  const legend = (line, n, sample) => (lines.length > 1
-    ? h("span", { class: `key key-${n}` }, `${line.name} ${write(line.of(sample))}`)
-    : write(line.of(sample)));
+  const legend = (line, n, sample) =>
+    lines.length > 1
+      ? h("span", { class: `key key-${n}` }, `${line.name} ${write(line.of(sample))}`)
+      : write(line.of(sample));
 
   function list() {
     if (!table.open) return;
     const newest = samples.slice(-IN_TABLE).reverse();
-    rows.replaceChildren(...newest.map((sample) => h("tr", {},
-      h("td", {}, span(newest[0].at - sample.at)), ...lines.map((line) => h("td", { class: "number" }, write(line.of(sample)))))));
+    rows.replaceChildren(
+      ...newest.map((sample) =>
+        h(
+          "tr",
+          {},
+          h("td", {}, span(newest[0].at - sample.at)),
+          ...lines.map((line) => h("td", { class: "number" }, write(line.of(sample)))),
+        ),
+      ),
+    );
   }
 
   return {
@@ -96,7 +130,10 @@ export function chart({ title, lines, write, unit }) {
       samples = all;
       const newest = samples.at(-1);
       show(now, ...(newest ? lines.map((line, n) => legend(line, n, newest)) : []));
-      picture.setAttribute("aria-label", newest ? `${title}: ${said(newest)} now, over the last ${span(spanOf(samples))}` : title);
+      picture.setAttribute(
+        "aria-label",
+        newest ? `${title}: ${said(newest)} now, over the last ${span(spanOf(samples))}` : title,
+      );
       draw();
       list();
     },
@@ -125,12 +162,18 @@ function drawn(samples, line, n, x, y) {
     } else piece.push([x(sample.at), y(value)]);
   }
   const path = (points) => points.map(([px, py], i) => `${i ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
-  return pieces.flatMap((points) => [
-    n === 0 && s("path", { class: "area", d: `${path(points)}L${points.at(-1)[0].toFixed(1)} ${y(0)}L${points[0][0].toFixed(1)} ${y(0)}Z` }),
-    points.length > 1
-      ? s("path", { class: `line line-${n}`, d: path(points) })
-      : s("circle", { class: `dot line-${n}`, cx: points[0][0], cy: points[0][1], r: 2.5 }),
-  ]).filter(Boolean);
+  return pieces
+    .flatMap((points) => [
+      n === 0 &&
+        s("path", {
+          class: "area",
+          d: `${path(points)}L${points.at(-1)[0].toFixed(1)} ${y(0)}L${points[0][0].toFixed(1)} ${y(0)}Z`,
+        }),
+      points.length > 1
+        ? s("path", { class: `line line-${n}`, d: path(points) })
+        : s("circle", { class: `dot line-${n}`, cx: points[0][0], cy: points[0][1], r: 2.5 }),
+    ])
+    .filter(Boolean);
 }
 
 /** The next round number above. */

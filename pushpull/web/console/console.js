@@ -1,7 +1,9 @@
 /**
- * The operator's console: asks for a server key, then shows one view at a time, named by the part of the address after “#”.
+ * The operator's console: asks for a server key, then shows one view at a time, named by the part of the address after
+ * “#”.
  *
- * A view is `{title, open(place, context)}`: it fills the place and asks for what it shows as long as `context.signal` lives.
+ * A view is `{title, open(place, context)}`: it fills the place and asks for what it shows as long as `context.signal`
+ * lives.
  */
 
 import { call, forgetKey, heldKey, holdKey, isAborted } from "./api.js";
@@ -11,7 +13,7 @@ import { login } from "./login.js";
 import { offline } from "./offline.js";
 import { overview } from "./overview.js";
 import { policy } from "./policy.js";
-import { Pulse } from "./pulse.js";
+import { Pulse, REST } from "./pulse.js";
 import { sessions } from "./sessions.js";
 
 const VIEWS = { overview, conversations, policy, sessions, offline };
@@ -37,7 +39,10 @@ function named() {
   return VIEWS[view] ? { view: VIEWS[view], name: view, one } : { view: overview, name: "overview", one: "" };
 }
 
-/** Ask again and again while the view is open; said below the navigation when there is no answer. */
+/**
+ * Ask again and again while the view is open, less often where answers take long: a page that is looked at is to be no
+ * burden. That there is no answer is said below the navigation.
+ */
 function context() {
   const { signal } = leaving;
   return {
@@ -45,6 +50,7 @@ function context() {
     pulse,
     async every(milliseconds, ask) {
       while (!signal.aborted) {
+        const began = performance.now();
         if (document.visibilityState === "visible") {
           try {
             await ask();
@@ -53,7 +59,8 @@ function context() {
             troubled(error);
           }
         }
-        await new Promise((resolve) => setTimeout(resolve, milliseconds));
+        const took = performance.now() - began;
+        await new Promise((resolve) => setTimeout(resolve, Math.max(milliseconds, took * REST)));
       }
     },
     refused: troubled,

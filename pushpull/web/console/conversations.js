@@ -5,6 +5,7 @@ import { h, show, table, toast } from "./dom.js";
 import { count, figure, perSecond, span } from "./format.js";
 
 const EVERY_MS = 2000;
+const PENDING_MS = 5000; // counted over all members each time
 const MEMBERS_PAGE = 50;
 const PENDING_MOST = 100;
 const SETTINGS = { auto: "auto: as the policy says", push: "push: to every device", notify: "notify: devices pull" };
@@ -15,18 +16,33 @@ export const badge = (mode) => h("span", { class: `badge ${mode}` }, mode);
 
 /** A table of busy conversations. */
 export function busyTable(empty = "No conversation that somebody is connected to had a message lately.") {
-  return table("Conversations with messages lately, the busiest first", [
-    { name: "Conversation", wide: true, cell: (row) => linkTo(row.cid) },
-    { name: "Rate", number: true, cell: (row) => perSecond(row.rate) },
-    { name: "Members", number: true, cell: (row) => count(row.members) },
-    { name: "Mode", cell: (row) => [badge(row.mode), row.setting !== "auto" && h("small", {}, " set"), row.busy && " ", row.busy && h("span", { class: "badge warn" }, "busy")] },
-    { name: "Devices", cell: (row) => waysOf(row) },
-    { name: "Why", wide: true, cell: (row) => h("span", { class: "soft" }, row.why) },
-  ], (row) => row.cid, empty);
+  return table(
+    "Conversations with messages lately, the busiest first",
+    [
+      { name: "Conversation", wide: true, cell: (row) => linkTo(row.cid) },
+      { name: "Rate", number: true, cell: (row) => perSecond(row.rate) },
+      { name: "Members", number: true, cell: (row) => count(row.members) },
+      {
+        name: "Mode",
+        cell: (row) => [
+          badge(row.mode),
+          row.setting !== "auto" && h("small", {}, " set"),
+          row.busy && " ",
+          row.busy && h("span", { class: "badge warn" }, "busy"),
+        ],
+      },
+      { name: "Devices", cell: (row) => waysOf(row) },
+      { name: "Why", wide: true, cell: (row) => h("span", { class: "soft" }, row.why) },
+    ],
+    (row) => row.cid,
+    empty,
+  );
 }
 
 function waysOf(row) {
-  const said = Object.entries(WAYS).filter(([way]) => row[way]).map(([way, name]) => `${count(row[way])} ${name}`);
+  const said = Object.entries(WAYS)
+    .filter(([way]) => row[way])
+    .map(([way, name]) => `${count(row[way])} ${name}`);
   return said.join(", ") || "none connected";
 }
 
@@ -35,16 +51,34 @@ export const conversations = {
 
   open(place, { signal, every }) {
     const busy = busyTable();
-    place.append(finder("cid", "Open a conversation by its id", "Open", (cid) => { location.hash = `#/conversations/${encodeURIComponent(cid)}`; }),
-      h("h2", {}, "Busiest now"), busy.element);
+    place.append(
+      finder("cid", "Open a conversation by its id", "Open", (cid) => {
+        location.hash = `#/conversations/${encodeURIComponent(cid)}`;
+      }),
+      h("h2", {}, "Busiest now"),
+      busy.element,
+    );
     every(EVERY_MS, async () => busy.update((await get("v1/conversations?limit=50", signal)).conversations));
   },
 };
 
 /** A field and a button that go to one conversation, or one user. */
 export function finder(id, label, action, found, value = "") {
-  const field = h("input", { id, value, type: "search", required: true, autocapitalize: "off", spellcheck: "false", maxlength: 128 });
-  const form = h("form", { class: "finder", role: "search" }, h("label", { for: id }, label), h("div", { class: "actions" }, field, h("button", { class: "main" }, action)));
+  const field = h("input", {
+    id,
+    value,
+    type: "search",
+    required: true,
+    autocapitalize: "off",
+    spellcheck: "false",
+    maxlength: 128,
+  });
+  const form = h(
+    "form",
+    { class: "finder", role: "search" },
+    h("label", { for: id }, label),
+    h("div", { class: "actions" }, field, h("button", { class: "main" }, action)),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     found(field.value.trim());
@@ -64,9 +98,19 @@ export const conversation = {
     const members = membersTable();
     const more = h("button", { class: "quiet", hidden: true }, "More members");
     const missing = h("p", { class: "empty", role: "alert", hidden: true });
-    const found = h("div", { hidden: true }, force, facts, mode.element,
-      h("h2", {}, "Pending"), lacking, pending.element,
-      h("h2", {}, "Members"), members.element, more);
+    const found = h(
+      "div",
+      { hidden: true },
+      force,
+      facts,
+      mode.element,
+      h("h2", {}, "Pending"),
+      lacking,
+      pending.element,
+      h("h2", {}, "Members"),
+      members.element,
+      more,
+    );
     place.append(h("p", { class: "back" }, h("a", { href: "#/conversations" }, "← All conversations")), missing, found);
     let head = 0;
     let listed = [];
@@ -78,9 +122,7 @@ export const conversation = {
       try {
         state = await get(path, signal);
       } catch (error) {
-        if (error.status !== 404 && error.status !== 422 && error.code !== "invalid") throw error;
-        show(missing, `${error.message}.`);
-        missing.hidden = !(found.hidden = true);
+        gone(error);
         return;
       }
       missing.hidden = !(found.hidden = false);
@@ -88,8 +130,26 @@ export const conversation = {
       show(facts, ...factsOf(state));
       show(force, ...forceOf(state));
       mode.update(state.settings.mode);
-      const [sum, { rows }] = await Promise.all([get(`${path}/pending`, signal), get(`${path}/pending?limit=${PENDING_MOST}`, signal)]);
-      show(lacking, sum.count ? `Members lack ${count(sum.count)} messages in all, seqs ${sum.min} to ${sum.max}.` : "Nobody lacks anything.");
+    }
+
+    function gone(error) {
+      if (error.status !== 404 && error.code !== "invalid") throw error;
+      show(missing, `${error.message}.`);
+      missing.hidden = !(found.hidden = true);
+    }
+
+    async function lack() {
+      const path = `v1/conversations/${part(one)}`;
+      const [sum, { rows }] = await Promise.all([
+        get(`${path}/pending`, signal),
+        get(`${path}/pending?limit=${PENDING_MOST}`, signal),
+      ]);
+      show(
+        lacking,
+        sum.count
+          ? `Members lack ${count(sum.count)} messages in all, seqs ${sum.min} to ${sum.max}.`
+          : "Nobody lacks anything.",
+      );
       pending.update(rows);
     }
 
@@ -107,6 +167,9 @@ export const conversation = {
       await look();
       if (!found.hidden && listed.length <= MEMBERS_PAGE) await page(null);
     });
+    every(PENDING_MS, async () => {
+      if (missing.hidden) await lack().catch(gone);
+    });
   },
 };
 
@@ -122,7 +185,8 @@ function factsOf(state) {
 }
 
 function forceOf(state) {
-  const way = (name, it) => h("li", {}, h("strong", {}, `${name}: ${WAYS[it.way] ?? it.way}`), h("span", { class: "soft" }, it.why));
+  const way = (name, it) =>
+    h("li", {}, h("strong", {}, `${name}: ${WAYS[it.way] ?? it.way}`), h("span", { class: "soft" }, it.why));
   return [
     h("p", { class: "now" }, badge(state.mode), " ", h("span", {}, state.why)),
     h("ul", {}, way("On the screen", state.on_screen), way("Not on the screen", state.off_screen)),
@@ -131,8 +195,17 @@ function forceOf(state) {
 
 /** Choosing a conversation's own mode. */
 function modeForm(cid, done) {
-  const choice = h("select", { id: "mode" }, ...Object.entries(SETTINGS).map(([value, name]) => h("option", { value }, name)));
-  const form = h("form", { class: "finder" }, h("label", { for: "mode" }, "Mode of this conversation"), h("div", { class: "actions" }, choice, h("button", { class: "main" }, "Set")));
+  const choice = h(
+    "select",
+    { id: "mode" },
+    ...Object.entries(SETTINGS).map(([value, name]) => h("option", { value }, name)),
+  );
+  const form = h(
+    "form",
+    { class: "finder" },
+    h("label", { for: "mode" }, "Mode of this conversation"),
+    h("div", { class: "actions" }, choice, h("button", { class: "main" }, "Set")),
+  );
   let known = null;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -153,22 +226,45 @@ function modeForm(cid, done) {
 }
 
 function pendingTable() {
-  return table("Ranges that members lack, the one that waits longest first", [
-    { name: "User", wide: true, cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user) },
-    { name: "Device", cell: (row) => row.device || "–" },
-    { name: "Seqs", cell: (row) => (row.first === row.last ? `${row.first}` : `${row.first} to ${row.last}`) },
-    { name: "Deliveries", number: true, cell: (row) => (row.delivery_count > 1 ? h("span", { class: "badge warn" }, row.delivery_count) : figure(row.delivery_count)) },
-    { name: "Waits", number: true, cell: (row) => span(row.idle_ms) },
-  ], (row) => `${row.user} ${row.device}`, "Nothing is pending.");
+  return table(
+    "Ranges that members lack, the one that waits longest first",
+    [
+      {
+        name: "User",
+        wide: true,
+        cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user),
+      },
+      { name: "Device", cell: (row) => row.device || "–" },
+      { name: "Seqs", cell: (row) => (row.first === row.last ? `${row.first}` : `${row.first} to ${row.last}`) },
+      {
+        name: "Deliveries",
+        number: true,
+        cell: (row) =>
+          row.delivery_count > 1 ? h("span", { class: "badge warn" }, row.delivery_count) : figure(row.delivery_count),
+      },
+      { name: "Waits", number: true, cell: (row) => span(row.idle_ms) },
+    ],
+    (row) => `${row.user} ${row.device}`,
+    "Nothing is pending.",
+  );
 }
 
 function membersTable() {
-  return table("Members and how far they are", [
-    { name: "User", wide: true, cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user) },
-    { name: "Role", cell: (row) => row.role },
-    { name: "Joined at", number: true, cell: (row) => count(row.joined) },
-    { name: "Delivered", number: true, cell: (row) => count(row.delivered) },
-    { name: "Read", number: true, cell: (row) => count(row.read) },
-    { name: "Behind", number: true, cell: (row) => count(row.behind) },
-  ], (row) => row.user, "It has no members.");
+  return table(
+    "Members and how far they are",
+    [
+      {
+        name: "User",
+        wide: true,
+        cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user),
+      },
+      { name: "Role", cell: (row) => row.role },
+      { name: "Joined at", number: true, cell: (row) => count(row.joined) },
+      { name: "Delivered", number: true, cell: (row) => count(row.delivered) },
+      { name: "Read", number: true, cell: (row) => count(row.read) },
+      { name: "Behind", number: true, cell: (row) => count(row.behind) },
+    ],
+    (row) => row.user,
+    "It has no members.",
+  );
 }

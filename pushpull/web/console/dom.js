@@ -21,40 +21,50 @@ export function s(tag, props = {}, ...children) {
 function filled(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...nodes(children));
   return element;
 }
 
-const nodes = (children) => children
-  .filter((child) => child !== null && child !== undefined && child !== false)
-  .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+const nodes = (children) =>
+  children
+    .filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
 
 /** Put `children` in place of what is there, unless it says the same already: focus and selection stay. */
 export function show(element, ...children) {
   const wanted = nodes(children);
   const there = element.childNodes;
-  const same = wanted.length === there.length && wanted.every((child, i) => child === there[i] || child.isEqualNode(there[i]));
+  const same =
+    wanted.length === there.length && wanted.every((child, i) => child === there[i] || child.isEqualNode(there[i]));
   if (!same) element.replaceChildren(...wanted);
 }
 
 /**
- * A table whose rows stay the same elements as long as they are about the same thing, so that who is in one stays there.
+ * A table whose rows stay the same elements as long as they are about the same thing, so that who is in one stays
+ * there.
  *
  * @param {string} caption what it lists, for those who hear it
- * @param {{name: string, cell: (row: any) => any, number?: boolean, wide?: boolean}[]} columns `cell` gives text or nodes
+ * @param {{name: string, cell: (row: any) => any, number?: boolean, wide?: boolean}[]} columns `cell` gives text or
+ *   nodes
  * @param {(row: any) => string} keyOf
  * @param {string} empty what is said where there are no rows
  */
 export function table(caption, columns, keyOf, empty) {
   const body = h("tbody", { role: "rowgroup" });
   const nothing = h("p", { class: "empty" }, empty);
-  const heads = columns.map((column) => h("th", { scope: "col", role: "columnheader", class: column.number && "number" }, column.name));
-  const whole = h("table", { role: "table" },
+  const heads = columns.map((column) =>
+    h("th", { scope: "col", role: "columnheader", class: column.number && "number" }, column.name),
+  );
+  const whole = h(
+    "table",
+    { role: "table" },
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)),
-    body);
+    body,
+  );
   const rows = new Map();
 
   function update(list) {
@@ -77,7 +87,12 @@ export function table(caption, columns, keyOf, empty) {
 
   function added(key) {
     const cells = columns.map((column) =>
-      h("td", { role: "cell", "data-label": column.name, class: [column.number && "number", column.wide && "wide"].filter(Boolean).join(" ") }));
+      h("td", {
+        role: "cell",
+        "data-label": column.name,
+        class: [column.number && "number", column.wide && "wide"].filter(Boolean).join(" "),
+      }),
+    );
     const row = { cells, element: h("tr", { role: "row" }, ...cells) };
     rows.set(key, row);
     return row;
@@ -90,13 +105,22 @@ export function table(caption, columns, keyOf, empty) {
 /** Ask before something is done that cannot be taken back. True: yes. */
 export function sure(title, text, action) {
   return new Promise((resolve) => {
-    const dialog = h("dialog", { "aria-labelledby": "sure-title" },
-      h("form", { method: "dialog" },
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": "sure-title" },
+      h(
+        "form",
+        { method: "dialog" },
         h("h2", { id: "sure-title" }, title),
         h("p", {}, text),
-        h("div", { class: "actions" },
+        h(
+          "div",
+          { class: "actions" },
           h("button", { value: "no", class: "quiet", autofocus: true }, "Cancel"),
-          h("button", { value: "yes", class: "grave" }, action))));
+          h("button", { value: "yes", class: "grave" }, action),
+        ),
+      ),
+    );
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "yes");
       dialog.remove();

@@ -12,11 +12,19 @@ const WHERE = "The keys are set as auth.api_keys; a service that made its own ke
  */
 export function login(place, why, tried) {
   const key = h("input", {
-    id: "key", type: "password", autocomplete: "off", autocapitalize: "off", spellcheck: "false", required: true, "aria-describedby": "where problem",
+    id: "key",
+    type: "password",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "where problem",
   });
   const problem = h("p", { class: "problem", id: "problem", role: "alert" }, why);
   const button = h("button", { class: "main" }, "Open");
-  const form = h("form", { class: "card login" },
+  const form = h(
+    "form",
+    { class: "card login" },
     h("img", { src: "console/icon.svg", alt: "", width: 44, height: 44 }),
     h("h1", {}, "Operator console"),
     h("p", { class: "soft" }, "It shows what the service's HTTP calls answer, and needs a server key for them."),
@@ -24,7 +32,8 @@ export function login(place, why, tried) {
     key,
     problem,
     button,
-    h("p", { class: "soft small", id: "where" }, `${WHERE} It stays in this tab and is forgotten with it.`));
+    h("p", { class: "soft small", id: "where" }, `${WHERE} It stays in this tab and is forgotten with it.`),
+  );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;

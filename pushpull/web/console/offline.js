@@ -1,4 +1,6 @@
-/** Notifications of users who are away: what is due, who works on it, what was given up, and another chance for that. */
+/**
+ * Notifications of users who are away: what is due, who works on it, what was given up, and another chance for that.
+ */
 
 import { get, post } from "./api.js";
 import { linkTo } from "./conversations.js";
@@ -12,7 +14,11 @@ export const offline = {
   title: "Offline queue",
 
   open(place, { signal, every, refused }) {
-    const off = h("p", { class: "health warn", hidden: true }, "Nobody is notified by the node that answers: its offline.webhook_url is not set.");
+    const off = h(
+      "p",
+      { class: "health warn", hidden: true },
+      "Nobody is notified by the node that answers: its offline.webhook_url is not set.",
+    );
     const tiles = h("dl", { class: "tiles four" });
     const letters = lettersTable((letter) => requeue([letter.id]));
     const all = h("button", { class: "main", hidden: true }, "Requeue all");
@@ -22,14 +28,31 @@ export const offline = {
     async function look() {
       const found = await get(`v1/offline?limit=${LETTERS}`, signal);
       off.hidden = found.enabled;
-      show(tiles, tile("Due later", found.due), tile("Waiting", found.waiting), tile("Being worked on", found.pending), tile("Given up", found.dead, found.dead > 0));
+      show(
+        tiles,
+        tile("Due later", found.due),
+        tile("Waiting", found.waiting),
+        tile("Being worked on", found.pending),
+        tile("Given up", found.dead, found.dead > 0),
+      );
       letters.update(found.letters);
       all.hidden = found.dead < 2;
-      show(more, found.dead > found.letters.length ? `The newest ${count(found.letters.length)} of ${count(found.dead)}.` : "");
+      show(
+        more,
+        found.dead > found.letters.length ? `The newest ${count(found.letters.length)} of ${count(found.dead)}.` : "",
+      );
     }
 
     async function requeue(ids) {
-      if (!ids && !(await sure("Requeue all dead letters?", "Each is due at once and tried again from the beginning.", "Requeue all"))) return;
+      if (
+        !ids &&
+        !(await sure(
+          "Requeue all dead letters?",
+          "Each is due at once and tried again from the beginning.",
+          "Requeue all",
+        ))
+      )
+        return;
       try {
         const { requeued } = await post("v1/offline/requeue", ids ? { ids } : {});
         toast(`${count(requeued)} requeued`);
@@ -45,21 +68,34 @@ export const offline = {
   },
 };
 
-const tile = (name, value, bad) => h("div", { class: bad ? "tile bad" : "tile" }, h("dt", {}, name), h("dd", {}, count(value)));
+const tile = (name, value, bad) =>
+  h("div", { class: bad ? "tile bad" : "tile" }, h("dt", {}, name), h("dd", {}, count(value)));
 
 function lettersTable(requeue) {
   const buttons = new Map();
   function buttonFor(row) {
     if (!buttons.has(row.id)) {
-      buttons.set(row.id, h("button", { class: "quiet", type: "button", "aria-label": `Requeue ${row.cid}`, on: { click: () => requeue(row) } }, "Requeue"));
+      buttons.set(
+        row.id,
+        h(
+          "button",
+          { class: "quiet", type: "button", "aria-label": `Requeue ${row.cid}`, on: { click: () => requeue(row) } },
+          "Requeue",
+        ),
+      );
     }
     return buttons.get(row.id);
   }
-  return table("Notifications that were given up, the newest first", [
-    { name: "Conversation", wide: true, cell: (row) => linkTo(row.cid) },
-    { name: "Given up", cell: (row) => moment(row.at) },
-    { name: "Tries", number: true, cell: (row) => count(row.tries) },
-    { name: "Why", wide: true, cell: (row) => row.why },
-    { name: "Another chance", cell: buttonFor },
-  ], (row) => row.id, "None was given up.");
+  return table(
+    "Notifications that were given up, the newest first",
+    [
+      { name: "Conversation", wide: true, cell: (row) => linkTo(row.cid) },
+      { name: "Given up", cell: (row) => moment(row.at) },
+      { name: "Tries", number: true, cell: (row) => count(row.tries) },
+      { name: "Why", wide: true, cell: (row) => row.why },
+      { name: "Another chance", cell: buttonFor },
+    ],
+    (row) => row.id,
+    "None was given up.",
+  );
 }

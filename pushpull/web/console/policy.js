@@ -13,14 +13,26 @@ export const policy = {
   open(place, { signal, every, refused }) {
     const threshold = editor(THRESHOLD, "Members up to which a conversation is pushed", changed);
     const all = settingsTable(changed);
-    const busy = busyTable("No conversation that somebody is connected to had a message lately, so there is none to see moving.");
+    const busy = busyTable(
+      "No conversation that somebody is connected to had a message lately, so there is none to see moving.",
+    );
     place.append(
-      h("section", { class: "card" },
+      h(
+        "section",
+        { class: "card" },
         h("h2", {}, "Threshold"),
-        h("p", { class: "soft" }, "Larger conversations are notified. A change is in force on every node within two seconds, and nothing is lost by it."),
-        threshold.element),
-      h("h2", {}, "What moves"), busy.element,
-      h("h2", {}, "All delivery settings"), all.element);
+        h(
+          "p",
+          { class: "soft" },
+          "Larger conversations are notified. A change is in force on every node within two seconds; nothing is lost by it.",
+        ),
+        threshold.element,
+      ),
+      h("h2", {}, "What moves"),
+      busy.element,
+      h("h2", {}, "All delivery settings"),
+      all.element,
+    );
 
     function take(entries) {
       threshold.update(entries[THRESHOLD]);
@@ -52,14 +64,24 @@ const belowOf = (entry) => (entry.without ? `without it ${entry.without.value} (
 /** A field for one setting. It says what is in force, and leaves alone what somebody is writing. */
 function editor(key, label, changed, { small = false } = {}) {
   const id = `${small ? "row" : "set"}-${key}`;
-  const field = h("input", { id, inputmode: "decimal", autocomplete: "off", required: true, "aria-describedby": small ? null : `of-${key}`, "aria-label": small ? label : null });
+  const field = h("input", {
+    id,
+    inputmode: "decimal",
+    autocomplete: "off",
+    required: true,
+    "aria-describedby": small ? null : `of-${key}`,
+    "aria-label": small ? label : null,
+  });
   const set = h("button", { class: small ? "quiet" : "main" }, "Put");
   const back = h("button", { class: "quiet", type: "button", hidden: true }, "Take back");
   const about = h("p", { class: "soft small", id: `of-${key}` });
-  const form = h("form", { class: small ? "edit" : "finder" },
+  const form = h(
+    "form",
+    { class: small ? "edit" : "finder" },
     small ? null : h("label", { for: id }, label),
     h("div", { class: "actions" }, field, set, back),
-    small ? null : about);
+    small ? null : about,
+  );
   let known;
   if (small) {
     set.setAttribute("aria-label", `Put ${key}`);
@@ -98,12 +120,17 @@ function settingsTable(changed) {
     if (!editors.has(row.key)) editors.set(row.key, editor(row.key, row.key, changed, { small: true }));
     return editors.get(row.key);
   }
-  const made = table("Delivery settings", [
-    { name: "Setting", wide: true, cell: (row) => h("code", {}, row.key) },
-    { name: "In force", number: true, cell: (row) => String(row.value) },
-    { name: "From", cell: (row) => [originOf(row), row.without ? h("small", { class: "below" }, belowOf(row)) : ""] },
-    { name: "Change", wide: true, cell: (row) => editorOf(row).element },
-  ], (row) => row.key, "");
+  const made = table(
+    "Delivery settings",
+    [
+      { name: "Setting", wide: true, cell: (row) => h("code", {}, row.key) },
+      { name: "In force", number: true, cell: (row) => String(row.value) },
+      { name: "From", cell: (row) => [originOf(row), row.without ? h("small", { class: "below" }, belowOf(row)) : ""] },
+      { name: "Change", wide: true, cell: (row) => editorOf(row).element },
+    ],
+    (row) => row.key,
+    "",
+  );
   return {
     element: made.element,
     update(rows) {

@@ -1,8 +1,15 @@
-/** The figures of all nodes, asked for every two seconds, and those of the last minutes: charts go on whatever view is open. */
+/**
+ * The figures of all nodes, asked for every two seconds, and those of the last minutes: charts go on whatever view is
+ * open.
+ */
 
 import { get } from "./api.js";
 
 const EVERY_MS = 2000;
+/**
+ * How many times as long as an answer took until the question is asked again, at the least: a page is to be no burden.
+ */
+export const REST = 10;
 const SPAN_MS = 300_000;
 
 export class Pulse extends EventTarget {
@@ -28,6 +35,7 @@ export class Pulse extends EventTarget {
   async #run(troubled, answered) {
     const { signal } = this.#stopped;
     while (!signal.aborted) {
+      const began = performance.now();
       try {
         const stats = await get("v1/stats", signal);
         this.samples = [...this.samples.filter((sample) => stats.at - sample.at < SPAN_MS), stats];
@@ -36,7 +44,8 @@ export class Pulse extends EventTarget {
       } catch (error) {
         troubled(error);
       }
-      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      const took = performance.now() - began;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(EVERY_MS, took * REST)));
     }
   }
 }

@@ -11,9 +11,25 @@ export const sessions = {
   title: "Sessions",
 
   open(place, { signal, every, refused, one }) {
-    place.append(finder("uid", "Find a user by id", "Find", (uid) => { location.hash = `#/sessions/${encodeURIComponent(uid)}`; }, one));
+    place.append(
+      finder(
+        "uid",
+        "Find a user by id",
+        "Find",
+        (uid) => {
+          location.hash = `#/sessions/${encodeURIComponent(uid)}`;
+        },
+        one,
+      ),
+    );
     if (!one) {
-      place.append(h("p", { class: "soft" }, "Sessions are listed by user: devices that are connected, on which node, and since when."));
+      place.append(
+        h(
+          "p",
+          { class: "soft" },
+          "Sessions are listed by user: devices that are connected, on which node, and since when.",
+        ),
+      );
       return;
     }
     const unread = h("p", { class: "soft" });
@@ -28,7 +44,10 @@ export const sessions = {
         const [found, badge] = await Promise.all([get(`${path}/sessions`, signal), get(`${path}/unread`, signal)]);
         list.update(found.sessions);
         all.hidden = found.sessions.length < 2;
-        show(unread, `${count(badge.total)} unread in ${count(badge.conversations)} conversations; ${count(badge.mentions)} of these messages mention the user.`);
+        show(
+          unread,
+          `${count(badge.total)} unread in ${count(badge.conversations)} conversations; ${count(badge.mentions)} of these mention the user.`,
+        );
         show(missing);
       } catch (error) {
         if (error.code !== "invalid") throw error;
@@ -38,8 +57,14 @@ export const sessions = {
 
     async function kick(session) {
       const what = session ? `on ${session.device}` : "on every device";
-      if (!(await sure(`End ${session ? "this session" : "all sessions"} of ${one}?`,
-        `The connection ${what} is closed, and the app does not connect again by itself.`, "End"))) return;
+      if (
+        !(await sure(
+          `End ${session ? "this session" : "all sessions"} of ${one}?`,
+          `The connection ${what} is closed, and the app does not connect again by itself.`,
+          "End",
+        ))
+      )
+        return;
       try {
         await del(`v1/users/${part(one)}/sessions${session ? `/${part(session.id)}` : ""}`);
         toast(`Ended ${what}`);
@@ -59,16 +84,41 @@ function sessionsTable(kick) {
   const buttons = new Map();
   function buttonFor(row) {
     if (!buttons.has(row.id)) {
-      buttons.set(row.id, h("button", { class: "grave", type: "button", "aria-label": `End the session on ${row.device}`, on: { click: () => kick(row) } }, "End"));
+      buttons.set(
+        row.id,
+        h(
+          "button",
+          {
+            class: "grave",
+            type: "button",
+            "aria-label": `End the session on ${row.device}`,
+            on: { click: () => kick(row) },
+          },
+          "End",
+        ),
+      );
     }
     return buttons.get(row.id);
   }
-  return table("Open sessions", [
-    { name: "Device", wide: true, cell: (row) => h("strong", {}, row.device) },
-    { name: "App", cell: (row) => row.client || "–" },
-    { name: "Node", cell: (row) => h("code", {}, row.node) },
-    { name: "Connected", cell: (row) => h("time", { datetime: new Date(row.connected_at).toISOString(), title: moment(row.connected_at) }, `${span(Date.now() - row.connected_at)} ago`) },
-    { name: "Session", cell: (row) => h("code", { class: "long" }, row.id) },
-    { name: "End", cell: buttonFor },
-  ], (row) => row.id, "This user is not connected.");
+  return table(
+    "Open sessions",
+    [
+      { name: "Device", wide: true, cell: (row) => h("strong", {}, row.device) },
+      { name: "App", cell: (row) => row.client || "–" },
+      { name: "Node", cell: (row) => h("code", {}, row.node) },
+      {
+        name: "Connected",
+        cell: (row) =>
+          h(
+            "time",
+            { datetime: new Date(row.connected_at).toISOString(), title: moment(row.connected_at) },
+            `${span(Date.now() - row.connected_at)} ago`,
+          ),
+      },
+      { name: "Session", cell: (row) => h("code", { class: "long" }, row.id) },
+      { name: "End", cell: buttonFor },
+    ],
+    (row) => row.id,
+    "This user is not connected.",
+  );
 }
