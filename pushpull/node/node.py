@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pushpull.node.attendance import Attendance
 from pushpull.node.audit import Audit
 from pushpull.node.away import Away
 from pushpull.node.background import Background
+from pushpull.node.chores import SWEEP_S, Chores
 from pushpull.node.cursor_news import OWN_S, CursorNews
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.doorbell import Doorbell
@@ -65,10 +65,8 @@ SESSION_TICK_S: Final = 1.0
 LATE_SENDS_S: Final = 0.5
 PENDING_S: Final = 0.2
 HOUSEKEEPING_S: Final = 5.0
-SWEEP_S: Final = 600.0
 SWEEP_JITTER: Final = 0.01
 AUDIT_JITTER: Final = 0.5
-TICK_SLICE: Final = 1000
 LEAVE_S: Final = 1.0  # the same: the node stays listed until its heartbeat is old
 
 
@@ -138,6 +136,7 @@ class Node:
         self.attendance = Attendance(store.conversations, store.members, store.presence, hub.relief, settings)
         self._live = Live(self.parts)
         self._load = LoadMeter(self.parts)
+        self._chores = Chores(self.parts, self._load)
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)
         self.reporter = Reporter(self.parts, self._load)
         self.overview = Overview(store)
@@ -157,14 +156,14 @@ class Node:
         repeat = self._background.repeat
         repeat(self.parts.hub.redeliveries.redeliver_due, every_s=REDELIVERY_TICK_S, name="redelivery")
         repeat(self.parts.hub.settle_full, every_s=REDELIVERY_TICK_S, name="full buffers")
-        repeat(self._refuse_late, every_s=LATE_SENDS_S, name="late sends")
+        repeat(self._chores.refuse_late, every_s=LATE_SENDS_S, name="late sends")
         repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
         repeat(self.parts.receipts.tell_waiting, every_s=TELL_S, name="receipts")
-        repeat(self._tick_sessions, every_s=SESSION_TICK_S, name="session tick")
+        repeat(self._chores.tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
         repeat(self.reporter.say, every_s=BEAT_S, name="report")
-        repeat(self._keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
-        repeat(self._sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
+        repeat(self._chores.keep_house, every_s=HOUSEKEEPING_S, name="housekeeping")
+        repeat(self._chores.sweep, every_s=SWEEP_S, jitter=SWEEP_JITTER, name="retention sweep")
         for work, name, share in (
             (self._audit.round, "audit", 1.0),
             # One question, and looking up what it finds takes a while: both are to be over within the interval.
@@ -273,26 +272,8 @@ class Node:
 
     # ------------------------------------------------------------------------------------------------ by the clock
 
-    async def _tick_sessions(self) -> None:
-        self._load.tick()
-        for n, peer in enumerate(self.parts.peers):
-            peer.tick(time.monotonic())
-            if n % TICK_SLICE == TICK_SLICE - 1:
-                await asyncio.sleep(0)
-        self.metrics.windows.set(len(self.parts.hub.windows))
-        self.metrics.feeds.set(len(self.parts.feeds))
-
     def _audit_s(self, share: float) -> float:
         return self.settings.delivery.audit_interval_s * share
-
-    def _refuse_late(self) -> None:
-        self.parts.appender.refuse_late(time.monotonic())
-
-    async def _keep_house(self) -> None:
-        await self.parts.feeds.close_idle(time.monotonic())
-
-    async def _sweep(self) -> None:
-        await self.store.sweeper.sweep_all(every_s=SWEEP_S / 2)
 
     # ------------------------------------------------------------------------------------------------ told by the parts
 
