@@ -72,7 +72,7 @@ async def test_offline_and_back_nothing_is_missing(arrive: Arrive, service: Loca
     await ada.open_wire()
 
     await ada.switch("Cut the connection").check()
-    await expect(ada.page.locator("#connection")).to_have_text("Connecting…")
+    await expect(ada.page.locator("#connection")).to_have_text("Cut off, by you")
     for number in range(40):
         await service.post(SMALL, f"c{number}", {"text": f"line {number}"}, sender="demo:grace")
     await ada.write("from offline")

@@ -1,7 +1,7 @@
 /** The application: one chat of the client, and the views of it. */
 
 import { connect } from "../sdk/pushpull.js";
-import { nameOf, somebodyElse, tokenOf } from "./cast.js";
+import { freshToken, nameOf, somebodyElse } from "./cast.js";
 import { Composer } from "./composer.js";
 import { countingSocket } from "./counting.js";
 import { CrowdControl } from "./crowd_control.js";
@@ -41,7 +41,6 @@ export class App {
   #log;
   #crowd;
   #wire;
-  #token;
   #readAt = 0;
   #sending;
   #drawSide = onceAFrame(() => this.#showSide());
@@ -49,9 +48,8 @@ export class App {
   /** @param {import("./cast.js").Person} person */
   constructor({ user }) {
     this.#me = user;
-    this.#token = () => tokenOf(user);
     this.#chat = connect({
-      getToken: this.#token,
+      getToken: () => freshToken(user),
       user,
       receipts: true,
       maxBacklog: MAX_BACKLOG,
@@ -83,7 +81,7 @@ export class App {
         },
       },
     );
-    this.#crowd = new CrowdControl(this.#token);
+    this.#crowd = new CrowdControl(user);
   }
 
   start() {
@@ -119,7 +117,7 @@ export class App {
     });
     chat.on("change", () => this.#drawSide());
     chat.on("state", (/** @type {any} */ { state }) => {
-      showState(state);
+      showState(state === "connecting" && this.#switches.isCut ? "cut" : state);
       this.#log.draw();
     });
     chat.on("end", (/** @type {any} */ { error }) => showState("closed", error));
@@ -196,6 +194,7 @@ export class App {
     this.#side.select(room.cid);
     this.#wire.show(room);
     void room.load();
+    void room.loadOthers();
     if (WIDE.matches) this.#composer.focus();
     else if (hadFocus) byId("title").focus();
     this.#drawSide();

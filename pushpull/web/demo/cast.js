@@ -19,19 +19,40 @@ export async function loadCast() {
 /** @param {string} cid whether this is the group with the crowd */
 export const isHot = (cid) => cid === hot;
 
+/** The newest token. */
+let token = "";
+
 /**
- * A fresh token for one of the cast.
+ * A fresh token for one of the cast. The client asks for one at the start, and again before it expires.
  * @param {string} user
+ * @returns {Promise<string>}
  */
-export const tokenOf = async (user) => (await ask("POST", "session", { body: { user } })).token;
+export async function freshToken(user) {
+  token = (await ask("POST", "session", { body: { user } })).token;
+  return token;
+}
 
 /**
  * Say that the crowd is watched, and with `rate` how many messages a second it is to say. Resolves with the rate in force.
- * @param {string} token
+ * @param {string} user
  * @param {number} [rate]
  * @returns {Promise<number>}
  */
-export const watchCrowd = async (token, rate) => (await ask("POST", "crowd", { body: { rate }, token })).rate;
+export async function watchCrowd(user, rate) {
+  if (token === "") await freshToken(user);
+  try {
+    return (await ask("POST", "crowd", { body: { rate }, token })).rate;
+  } catch (error) {
+    token = ""; // it may have been the token
+    throw error;
+  }
+}
+
+/** @param {string | null} user one or two characters to stand for somebody */
+export function initialOf(user) {
+  const fan = /fan-(\d+)$/.exec(user ?? "");
+  return fan === null ? nameOf(user)[0] : fan[1].slice(-2);
+}
 
 /** @param {string | null} user */
 export function nameOf(user) {
@@ -65,12 +86,12 @@ export function hueOf(user) {
  * @param {string} name
  * @param {{body?: unknown, token?: string}} [more]
  */
-async function ask(method, name, { body, token } = {}) {
+async function ask(method, name, { body, token: bearer } = {}) {
   const answer = await fetch(new URL(name, ROOT), {
     method,
     headers: {
       ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      ...(bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }),
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });

@@ -11,15 +11,15 @@ export class CrowdControl {
   #bar = byId("crowd");
   #range = byId("rate");
   #words = byId("rate-words");
-  #token;
+  #user;
   /** Messages a second, as far as this page knows. */
   #rate = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #settling;
 
-  /** @param {() => Promise<string>} token */
-  constructor(token) {
-    this.#token = token;
+  /** @param {string} user who watches */
+  constructor(user) {
+    this.#user = user;
     this.#range.addEventListener("input", () => {
       this.#show(RATES[Number(this.#range.value)]);
       clearTimeout(this.#settling);
@@ -40,7 +40,7 @@ export class CrowdControl {
    */
   async #tell(rate) {
     try {
-      const inForce = await watchCrowd(await this.#token(), rate);
+      const inForce = await watchCrowd(this.#user, rate);
       if (document.activeElement !== this.#range || rate !== undefined) this.#show(inForce);
     } catch {
       say(this.#words, "the service does not answer");

@@ -64,7 +64,15 @@ export class Room {
   async load() {
     if (this.timeline.loaded || this.busy) return;
     await this.#fetch(undefined, (page) => this.timeline.begin(page.messages, page));
-    if (!this.isHot) await this.#loadOthers();
+  }
+
+  /** How far the others are, where there are few; from then on receipts say it. */
+  async loadOthers() {
+    if (this.isHot || this.others.size > 0) return;
+    const path = `/conversations/${encodeURIComponent(this.cid)}/members?limit=100`;
+    const { members } = await this.#chat.call("GET", path).catch(() => ({ members: [] }));
+    for (const member of members) if (member.user !== this.#chat.user) this.onReceipt(member);
+    this.#changed();
   }
 
   /** The newest page again, in place of what is held. */
@@ -138,12 +146,5 @@ export class Room {
       this.busy = false;
       this.#changed();
     }
-  }
-
-  async #loadOthers() {
-    const path = `/conversations/${encodeURIComponent(this.cid)}/members?limit=100`;
-    const { members } = await this.#chat.call("GET", path).catch(() => ({ members: [] }));
-    for (const member of members) if (member.user !== this.#chat.user) this.onReceipt(member);
-    this.#changed();
   }
 }

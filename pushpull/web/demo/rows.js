@@ -1,6 +1,6 @@
 /** The rows of a log: what stands in a window of a room, and an element for each. */
 
-import { hueOf, nameOf } from "./cast.js";
+import { hueOf, initialOf, nameOf } from "./cast.js";
 import { make } from "./elements.js";
 import { clock, count, day, list, textOf } from "./words.js";
 
@@ -73,7 +73,7 @@ function messageRow(message, { isMine, isSame, note }) {
           role: "article",
           "data-seq": String(seq),
           "data-hue": hueOf(from),
-          "data-initial": nameOf(from)[0],
+          "data-initial": initialOf(from),
         },
         make("span", { class: "who" }, isMine ? "You" : nameOf(from)),
         make("time", { datetime: new Date(ts).toISOString() }, clock(ts)),

@@ -11,6 +11,8 @@ export class Switches {
   #chat;
   /** @type {Map<string, {cid: string, id: string}>} The newest message taken of each conversation. */
   #taken = new Map();
+  /** Whether the visitor cut the connection. */
+  isCut = false;
   #slow = false;
   /** @type {() => void} */
   #hurry = () => {};
@@ -22,6 +24,7 @@ export class Switches {
 
   /** @param {boolean} on */
   cut(on) {
+    this.isCut = on;
     if (on) this.#chat.pause();
     else this.#chat.resume();
   }

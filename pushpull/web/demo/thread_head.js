@@ -6,6 +6,7 @@ import { list } from "./words.js";
 
 const STATES = new Map([
   ["connecting", "Connecting…"],
+  ["cut", "Cut off, by you"],
   ["open", "Connected"],
   ["closed", "Closed"],
 ]);
