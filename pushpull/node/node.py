@@ -67,7 +67,7 @@ PENDING_S: Final = 0.2
 HOUSEKEEPING_S: Final = 5.0
 SWEEP_JITTER: Final = 0.01
 AUDIT_JITTER: Final = 0.5
-LEAVE_S: Final = 1.0  # the same: the node stays listed until its heartbeat is old
+LEAVE_S: Final = 1.0  # then the node stays listed until its heartbeat is old
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,16 +47,21 @@ class Conversations:
         """Make `cid` with these settings and members (True), or change the settings of the one there is (False).
 
         A None among `changes` takes a setting back to the service's own. Values are checked by the caller. Raises
-        Invalid for an unknown setting, and for members of one that exists; LimitReached before anything is made.
+        Invalid for an unknown setting, and for members of one that exists; LimitReached before anything is made. The
+        same call again, its answer having been lost or its members not all entered, is no such case: it completes.
         """
         kept, dropped = codec.setting_fields(changes)
         if members:
             await self._members.check_room(cid, [uid for uid, _ in members])
         args: list[Arg] = [SCHEMA_VERSION, int(members is not None), len(kept)]
         args.extend(part for pair in kept.items() for part in pair)
-        reply = await self._wire.run(Call(PUT, [self._keys.meta(cid), self._keys.bell(cid)], [*args, *dropped]))
+        keys = [self._keys.meta(cid), self._keys.bell(cid)]
+        reply = await self._wire.run(Call(PUT, keys, [*args, *dropped]))
         if codec.is_error(reply):
-            raise Invalid(f"conversation {cid} exists: initial members are for a new one")
+            if not await self._members.are_all_among(cid, [uid for uid, _ in members or ()]):
+                raise Invalid(f"conversation {cid} exists with other members: initial members are for a new one")
+            args[1] = 0
+            reply = await self._wire.run(Call(PUT, keys, [*args, *dropped]))
         if members:
             await self._members.add(cid, members)
         return bool(reply == b"created")

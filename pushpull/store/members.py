@@ -76,6 +76,14 @@ class Members:
     async def _count(self, cid: Cid) -> int:
         return int(await self._wire.command("ZCARD", self._keys.members(cid), again=True))
 
+    async def are_all_among(self, cid: Cid, uids: Sequence[Uid]) -> bool:
+        """Whether the conversation has no other members than these."""
+        known = set(uids)
+        count = await self._count(cid)
+        if count > len(known):
+            return False
+        return sum(joined is not None for joined in await self._scores(cid, list(known))) == count
+
     async def _hint(self, cid: Cid, uids: Sequence[Uid]) -> None:
         await self._wire.commands([("ZADD", self._keys.conversations(uid), 0, cid) for uid in uids], again=True)
 

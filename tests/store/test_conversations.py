@@ -40,6 +40,20 @@ async def test_members_are_for_a_new_conversation(store: Store) -> None:
     assert (await store.conversations.head(ROOM)).settings.mode == "auto"
 
 
+async def test_making_it_again_with_the_same_members_completes_what_was_begun(store: Store) -> None:
+    both = [(ALICE, Role.MEMBER), (BOB, Role.READER)]
+    await store.conversations.put(NEW, {"mode": "push"})
+    await store.members.add(NEW, both[:1])  # as a node that died before the second
+
+    assert not await store.conversations.put(NEW, {"mode": "push"}, members=both)
+
+    assert (await store.conversations.head(NEW)).members == 2
+    assert await store.members.role(NEW, BOB) is Role.READER
+    assert not await store.conversations.put(NEW, {"mode": "push"}, members=both)
+    with pytest.raises(Invalid, match="exists with other members"):
+        await store.conversations.put(NEW, {"mode": "push"}, members=both[1:])
+
+
 async def test_lists_are_paged_by_name(store: Store) -> None:
     for name in ("b", "a", "c"):
         await store.conversations.put(Cid(name), {}, members=[(ALICE, Role.MEMBER)])
