@@ -16,9 +16,10 @@ Work = Callable[[], Awaitable[object] | None]
 
 
 class Background:
-    """Each caller bounds what it starts; this only holds it."""
+    """Each caller bounds what it starts; this only holds it. After `stop` nothing starts any more."""
 
     def __init__(self) -> None:
+        self._stopped = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -28,6 +29,8 @@ class Background:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        if self._stopped:  # as for an ack that was on its way: what it would work with is closed
+            task.cancel()
         return task
 
     def repeat(self, work: Work, *, every_s: float | Callable[[], float], name: str, jitter: float = 0.0) -> None:
@@ -39,6 +42,7 @@ class Background:
         self.spawn(self._repeat(work, every_s, jitter, name), name)
 
     async def stop(self) -> None:
+        self._stopped = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
