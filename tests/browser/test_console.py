@@ -28,6 +28,9 @@ FILLED = {
 }
 """The views, and what is there when one has been told what it shows."""
 
+CUT_OFF = """[...document.querySelectorAll('.listing, .card, .tile')]
+  .filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent)"""
+
 
 async def log_in(page: Page, service: LocalService, view: str = "overview") -> None:
     """Open the console at a view, with the key typed in. Its timers are those of `later`, too."""
@@ -377,8 +380,25 @@ async def test_at_a_phones_width_nothing_is_cut_off_and_everything_can_be_reache
         await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
         await expect(page.locator(filled).first).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+        assert await page.evaluate(CUT_OFF) == [], name
         link = page.get_by_role("navigation").get_by_role("link", name=name)
         assert await link.evaluate("link => link.scrollWidth <= link.clientWidth"), name
+
+
+@pytest.mark.parametrize("width", [800, 1024, 1280])
+async def test_tables_have_the_room_they_need_at_any_width(
+    open_context: OpenContext, service: LocalService, width: int
+) -> None:
+    await busy_team(service)
+    await give_up(service, "team")
+    page = await (await open_context(viewport={"width": width, "height": 700})).new_page()
+    await log_in(page, service)
+
+    for view, filled in FILLED.items():
+        await page.goto(f"{service.url}/console#/{view}")
+        await expect(page.locator(filled).first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, view
+        assert await page.evaluate(CUT_OFF) == [], view
 
 
 async def test_a_session_is_ended_by_keyboard_alone(page: Page, service: LocalService) -> None:
@@ -410,6 +430,8 @@ async def test_a_session_is_ended_by_keyboard_alone(page: Page, service: LocalSe
     await press("Enter")
 
     assert (await phone.closed())[0] == 4403
+    await expect(page.get_by_text("This user is not connected.")).to_be_visible()
+    await expect(page.locator(".listing")).to_be_focused()  # and not the top of the page
 
 
 async def test_who_skips_to_the_content_stays_in_the_view(page: Page, service: LocalService) -> None:

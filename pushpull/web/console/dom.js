@@ -65,9 +65,11 @@ export function table(caption, columns, keyOf, empty) {
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)),
     body,
   );
+  const element = h("div", { class: "listing", tabindex: "-1" }, whole, nothing);
   const rows = new Map();
 
   function update(list) {
+    const focused = body.contains(document.activeElement) ? document.activeElement : null;
     const keys = new Set(list.map(keyOf));
     for (const [key, row] of rows) {
       if (!keys.has(key)) {
@@ -78,11 +80,12 @@ export function table(caption, columns, keyOf, empty) {
     list.forEach((value, at) => {
       const row = rows.get(keyOf(value)) ?? added(keyOf(value));
       columns.forEach((column, n) => show(row.cells[n], ...[column.cell(value)].flat()));
-      // Moving an element takes its focus away: only what stands elsewhere is moved.
       if (body.children[at] !== row.element) body.insertBefore(row.element, body.children[at] ?? null);
     });
     whole.hidden = list.length === 0;
     nothing.hidden = list.length > 0;
+    // A row that was moved has lost the focus; one that is gone leaves it to the list, not to the top of the page.
+    if (focused && focused !== document.activeElement) (focused.isConnected ? focused : element).focus();
   }
 
   function added(key) {
@@ -99,7 +102,7 @@ export function table(caption, columns, keyOf, empty) {
   }
 
   whole.hidden = nothing.hidden = true; // until it is known
-  return { element: h("div", { class: "listing" }, whole, nothing), update };
+  return { element, update };
 }
 
 /** Ask before something is done that cannot be taken back. True: yes. */
