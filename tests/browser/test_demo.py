@@ -175,7 +175,7 @@ async def test_a_crowd_that_is_not_looked_at_is_told_of_by_notices(arrive: Arriv
 
     await ada.page.get_by_role("option", name="Tea kitchen").click()
     taken = await ada.number("Checked")
-    await ada.until("Notices", 2)
+    await ada.until("Notices", 1)
 
     await expect(ada.page.get_by_role("option", name="The arena")).to_contain_text("new message")
     assert await ada.number("Checked") <= taken + 5

@@ -151,11 +151,13 @@ export class App {
     return this.#switches.took(message);
   }
 
-  /** @param {any} reset */
+  /**
+   * The conversation goes on elsewhere: what is held does not join what comes. What is still kept is history.
+   * @param {any} reset
+   */
   #onReset(reset) {
     this.#ledger.reset(reset);
     const room = this.#roomOf(reset.cid);
-    if (reset.reason === "trimmed") return;
     room.timeline.reset();
     if (room === this.#open) void room.load();
   }

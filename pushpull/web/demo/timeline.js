@@ -104,7 +104,7 @@ export class Timeline {
     this.#trimOldest();
   }
 
-  /** Throw all away: the log is another one from `seq` on. */
+  /** Throw all away: the log goes on somewhere else. */
   reset() {
     this.items = [];
     this.#early = [];
