@@ -36,6 +36,10 @@ class Ruling:
             decision = self._decisions[focus] = self._choose(focus)
         return decision
 
+    def explained(self, focus: Focus) -> Decision:
+        """`of`, with the figures of this moment in its `why`: the edge may have been passed a while ago."""
+        return self._choose(focus)
+
     def of_slow(self) -> Decision:
         """How a session gets it that does not keep up."""
         return self._choose(Focus.UNSAID, slow=True)

@@ -46,7 +46,7 @@ async def delete_conversation(call: Call) -> Response:
 async def _answer(call: Call, cid: Cid) -> ConversationAnswer:
     head = await call.node.store.conversations.head(cid)
     ruling = call.node.ruling_of(head, cid)
-    decision = ruling.of(Focus.UNSAID)
+    decision = ruling.explained(Focus.UNSAID)
     return ConversationAnswer(
         cid=cid,
         head=head.seq,
@@ -57,8 +57,8 @@ async def _answer(call: Call, cid: Cid) -> ConversationAnswer:
         settings=SettingsAnswer(**dataclasses.asdict(head.settings)),
         mode=decision.mode.value,
         why=decision.why,
-        on_screen=_way(ruling.of(Focus.HERE)),
-        off_screen=_way(ruling.of(Focus.ELSEWHERE)),
+        on_screen=_way(ruling.explained(Focus.HERE)),
+        off_screen=_way(ruling.explained(Focus.ELSEWHERE)),
         rate=round(ruling.rate, 3),
     )
 
