@@ -158,7 +158,7 @@ def test_a_port_that_is_taken_ends_the_start(serve_workers: ServeProcess, tmp_pa
 
 
 async def test_each_worker_has_a_port_of_its_own_for_its_metrics(serve_workers: ServeProcess) -> None:
-    own = free_port()
+    own = free_port(2)
     serve_workers(2, server__worker_port=own)
 
     for port in (own, own + 1):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from pushpull.redis_server import info_field
-from tests.servers.server import READY_S, RedisServer, free_port, in_sync, wait_until
+from tests.servers.ports import free_port
+from tests.servers.server import READY_S, RedisServer, in_sync, wait_until
 
 SLOTS = 16384
 

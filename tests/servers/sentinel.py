@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from tests.servers.server import READY_S, RedisServer, free_port, in_sync, wait_until
+from tests.servers.ports import free_port
+from tests.servers.server import READY_S, RedisServer, in_sync, wait_until
 
 
 class _Sentinel(RedisServer):
