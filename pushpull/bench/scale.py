@@ -1,4 +1,4 @@
-"""How large each workload is. `full` is what the targets are about; `quick` fits all into two minutes; `tiny` is for
+"""How large each workload is. `full` is what the targets are about; `quick` fits all into three minutes; `tiny` is for
 tests, which look at counts only.
 
 Every stretch is bounded in time and in number.
@@ -92,7 +92,7 @@ QUICK: Final = Scale(
     slow_readers=200,
     slow_push_per_s=15.0,
     slow_push_bytes=4_000,
-    slow_s=8.0,
+    slow_s=4.0,
     groups=200,
     groups_s=4.0,
     groups_in_flight=150,
