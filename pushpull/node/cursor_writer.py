@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from pushpull.errors import PushpullError
 from pushpull.model import Cid, Cursors, Uid, seq_of
+from pushpull.node.background import Background
 from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
 from pushpull.store.values import CursorMove
@@ -39,6 +40,7 @@ class CursorWriter:
         self,
         store: CursorStore,
         metrics: Metrics,
+        background: Background,
         *,
         flush_ms: int,
         moved: Moved,
@@ -51,6 +53,7 @@ class CursorWriter:
         """
         self._store = store
         self._metrics = metrics
+        self._background = background
         self.flush_s = flush_ms / 1000  # may be changed
         self._moved = moved
         self._asked = asked
@@ -62,18 +65,15 @@ class CursorWriter:
         lane = self._lane(cid)
         writer = self._lanes.get(lane)
         if writer is None:
-            writer = _LaneWriter(self._store, self._metrics, lambda: self.flush_s, self._moved, self._asked)
+            writer = _LaneWriter(
+                self._store, self._metrics, self._background, lambda: self.flush_s, self._moved, self._asked
+            )
             self._lanes[lane] = writer
         writer.move(cid, uid, delivered, read)
 
     async def flush(self) -> bool:
         """Write what waits now; False when Redis did not take all of it (that waits on)."""
         return all(await asyncio.gather(*(writer.flush() for writer in self._lanes.values())))
-
-    def stop(self) -> None:
-        """Write nothing more, by itself. What waits is delivered again."""
-        for writer in self._lanes.values():
-            writer.stop()
 
 
 class _LaneWriter:
@@ -83,12 +83,14 @@ class _LaneWriter:
         self,
         store: CursorStore,
         metrics: Metrics,
+        background: Background,
         flush_s: Callable[[], float],
         moved: Moved,
         asked: Callable[[Cid], bool],
     ) -> None:
         self._store = store
         self._metrics = metrics
+        self._background = background
         self._flush_s = flush_s
         self._moved = moved
         self._asked = asked
@@ -104,7 +106,7 @@ class _LaneWriter:
             read = _later(known.read, read)
         users[uid] = CursorMove(uid=uid, delivered=delivered, read=read)
         if self._timer is None:
-            self._timer = asyncio.create_task(self._flush_later(), name="cursor-flush")
+            self._timer = self._background.spawn(self._flush_later(), "cursor-flush")
 
     async def flush(self) -> bool:
         async with self._flushing:
@@ -147,10 +149,6 @@ class _LaneWriter:
                     await asyncio.sleep(RETRY_S)
         finally:
             self._timer = None
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _put_back(self, moves: Mapping[Cid, Sequence[CursorMove]]) -> None:
         for cid, users in moves.items():

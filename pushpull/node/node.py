@@ -122,6 +122,7 @@ class Node:
             cursors=CursorWriter(
                 store.cursors,
                 self.metrics,
+                self._background,
                 flush_ms=settings.delivery.cursor_flush_ms,
                 moved=self._cursor_news.moved,
                 asked=receipts.asked,
@@ -183,7 +184,6 @@ class Node:
     async def stop(self) -> None:
         """End every task and leave the registry. The store is the caller's to close."""
         await self._background.stop()
-        self.parts.cursors.stop()
         await self._away.stop()
         await self._doorbell.stop()
         try:

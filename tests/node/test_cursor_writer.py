@@ -9,6 +9,7 @@ import pytest
 
 from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Cursors, Uid
+from pushpull.node.background import Background
 from pushpull.node.cursor_writer import CursorWriter
 from pushpull.node.metrics import Metrics
 from pushpull.store.values import CursorMove
@@ -54,8 +55,15 @@ async def told() -> list[tuple[Cid, Uid]]:
 
 
 @pytest.fixture
-async def writer(store: Cursor, told: list[tuple[Cid, Uid]]) -> CursorWriter:
-    return CursorWriter(store, Metrics(), flush_ms=1, moved=lambda cid, uid, cursors: told.append((cid, uid)))
+async def background() -> Background:
+    return Background()
+
+
+@pytest.fixture
+async def writer(store: Cursor, background: Background, told: list[tuple[Cid, Uid]]) -> CursorWriter:
+    return CursorWriter(
+        store, Metrics(), background, flush_ms=1, moved=lambda cid, uid, cursors: told.append((cid, uid))
+    )
 
 
 async def passed(store: Cursor, flushes: int) -> None:
@@ -193,6 +201,7 @@ async def test_a_lane_that_is_held_up_keeps_no_others_cursors_waiting(
     writer = CursorWriter(
         Shards(),
         Metrics(),
+        Background(),
         flush_ms=1,
         moved=lambda cid, uid, cursors: told.append((cid, uid)),
         lane=lambda cid: len(cid),
@@ -222,7 +231,9 @@ async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
             return {cid: refused if self.away and cid == ROOM else [Cursors(1, 1, 0, 1)] for cid in moves}
 
     half = HalfAway()
-    writer = CursorWriter(half, Metrics(), flush_ms=10_000, moved=lambda cid, uid, cursors: told.append((cid, uid)))
+    writer = CursorWriter(
+        half, Metrics(), Background(), flush_ms=10_000, moved=lambda cid, uid, cursors: told.append((cid, uid))
+    )
     writer.move(ROOM, ALICE, delivered="1")
     writer.move(OTHER, BOB, delivered="1")
 
@@ -237,7 +248,9 @@ async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
 
 
 async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
-    writer = CursorWriter(store, Metrics(), flush_ms=1, moved=lambda *what: None, asked=lambda cid: cid == OTHER)
+    writer = CursorWriter(
+        store, Metrics(), Background(), flush_ms=1, moved=lambda *what: None, asked=lambda cid: cid == OTHER
+    )
 
     writer.move(ROOM, ALICE, delivered="1")
     writer.move(OTHER, ALICE, delivered="1")
@@ -246,13 +259,16 @@ async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
     assert store.rung == [{OTHER}]
 
 
-async def test_a_writer_that_was_stopped_does_not_go_on_asking(writer: CursorWriter, store: Cursor) -> None:
+async def test_a_writer_that_was_stopped_does_not_go_on_asking(
+    writer: CursorWriter, background: Background, store: Cursor
+) -> None:
     store.problem = StoreUnavailable("redis is away")
     writer.move(ROOM, ALICE, delivered="1")
     while store.tries == 0:
         await asyncio.sleep(0.001)
 
-    writer.stop()
+    await background.stop()
+    writer.move(ROOM, BOB, delivered="1")  # was on its way
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
