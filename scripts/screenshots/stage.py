@@ -26,9 +26,11 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Containers have 64 MB of /dev/shm; a tab that finds none left dies without a word.
     "--disable-dev-shm-usage",
     *(("--no-sandbox",) if os.geteuid() == 0 else ()),
 )
+"""Of Chromium, for the tests in a browser, too."""
 START_S = 30.0
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 720}
 

@@ -19,23 +19,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
+from scripts.screenshots.stage import ARGUMENTS
+from tests.e2e.conftest import serve_process  # noqa: F401 - a fixture of these tests, too
 from tests.e2e.service import LocalService, ServiceProcess, serving, settings_of
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NOT_FOUND = (
     "no Chromium or Chrome found; on Debian: apt-get install -y --no-install-recommends chromium; "
     "or name one: PUSHPULL_CHROMIUM=/path/to/chromium"
-)
-ARGUMENTS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # Containers have 64 MB of /dev/shm; a tab that finds none left dies without a word.
-    "--disable-dev-shm-usage",
-    *(("--no-sandbox",) if os.geteuid() == 0 else ()),
 )
 PATIENCE_MS = 8_000
 """For anything a test waits for in a tab: machines that run tests are slow at times."""
@@ -157,19 +148,3 @@ async def context(open_context: OpenContext) -> BrowserContext:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> Page:
     return await context.new_page()
-
-
-@pytest.fixture
-def serve_process(redis_url: str, tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
-    """Start `pushpull serve` as a process that can be killed: `serve_process(delivery__ack_wait_ms=150)`."""
-    started: list[ServiceProcess] = []
-
-    def start(*, url: str = redis_url, **settings: Any) -> ServiceProcess:
-        process = ServiceProcess(tmp_path, url, **settings)
-        started.append(process)
-        process.start()
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
