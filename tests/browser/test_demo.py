@@ -167,6 +167,28 @@ async def test_a_crowd_of_fifty_a_second_can_be_scrolled_back_through(arrive: Ar
     await expect(ada.figure("Lag")).to_have_text("none")
 
 
+async def test_the_way_to_the_newest_is_not_lost_to_a_scroll_of_the_same_moment(
+    arrive: Arrive, service: LocalService
+) -> None:
+    await service.anybody().post("/demo/session", json={"user": "demo:ada"})
+    await service.post_many(HOT, range(150), sender="demo:fan-0001")
+    ada = await arrive("ada", room="arena")
+    await ada.log.hover()
+    while (await ada.seqs())[0] > 1:
+        await ada.page.mouse.wheel(0, -3000)
+        await asyncio.sleep(0.02)
+
+    await ada.look(
+        """() => {
+          document.querySelector("#log").dispatchEvent(new Event("scroll"));
+          document.querySelector("#newer").click();
+        }"""
+    )
+
+    await expect(ada.page.locator("#newer")).to_be_hidden()
+    await expect(ada.log.locator('[data-seq="150"]')).to_be_in_viewport()
+
+
 async def test_a_crowd_that_is_not_looked_at_is_told_of_by_notices(arrive: Arrive) -> None:
     ada = await arrive("ada", room="arena")
     await ada.open_wire()

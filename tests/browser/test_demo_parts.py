@@ -67,6 +67,11 @@ async def test_scrolling_back_lets_go_of_the_newest_and_scrolling_on_fetches_the
     assert await run(page, script) == [[41, 1540, False, True], [101, 1600, True, True]]
 
 
+async def test_an_older_page_that_comes_late_takes_nothing_from_who_is_at_the_end_again(page: Page) -> None:
+    script = "begin(101, 1600); timeline.following = true; older(41, 100); live(1601, 1602); return held()"
+    assert await run(page, script) == [103, 1602, True, True]
+
+
 async def test_a_new_log_begins_anew(page: Page) -> None:
     assert await run(page, "begin(1, 9); timeline.reset(); live(3, 4); begin(1, 3); return held()") == [
         1,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushpull.model import Cid, LogId
+from pushpull.model import Cid, LogId, seq_of
 from tests.faults.checker import Send
 from tests.faults.conftest import Endure
-from tests.faults.history import Answered, Applied, Event, Tried, Withdrawn
+from tests.faults.history import Answered, Applied, Event, Left, Tried, Withdrawn
 from tests.faults.load import Load, Logs
 from tests.faults.replica_faults import follow, promoted_without_tail
 from tests.faults.stage import Stage
@@ -57,14 +58,21 @@ class Lost:
         known = {(cid, entry.id) for cid, log in logs.items() for entry in log}
         over_sockets = {(e.cid, e.sender, e.cmid) for e in events if isinstance(e, Tried) and e.connection}
         gone = [e for e in events if isinstance(e, Answered) and e.id is not None and (e.cid, e.id) not in known]
-        shown = [e for e in events if isinstance(e, Applied) and (e.cid, e.id) not in known]
-        told = set(_told(events))
         return cls(
             by_devices={(e.cid, e.sender, e.cmid) for e in gone} & over_sockets,
-            seen_in={e.cid for e in shown},
-            untold={(e.device, e.id) for e in shown if (e.device, e.cid) not in told},
+            seen_in={e.cid for e in events if isinstance(e, Applied) and (e.cid, e.id) not in known},
+            untold=_untold(events, known),
         )
 
 
-def _told(events: list[Event]) -> Iterator[tuple[str, Cid]]:
-    return ((event.device, event.cid) for event in events if isinstance(event, Withdrawn))
+def _untold(events: list[Event], known: set[tuple[Cid, LogId]]) -> set[tuple[str, LogId]]:
+    shown: dict[tuple[str, Cid], set[LogId]] = defaultdict(set)
+    for event in events:
+        match event:
+            case Applied(device=device, cid=cid, id=log_id) if (cid, log_id) not in known:
+                shown[device, cid].add(log_id)
+            case Withdrawn(device=device, cid=cid, pos=pos):
+                shown[device, cid] = {log_id for log_id in shown[device, cid] if seq_of(log_id) <= seq_of(pos)}
+            case Left(device=device, cid=cid):  # it shows nothing of the conversation any more
+                shown[device, cid].clear()
+    return {(device, log_id) for (device, _), ids in shown.items() for log_id in ids}

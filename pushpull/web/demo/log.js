@@ -44,7 +44,7 @@ export class Log {
     this.draw = onceAFrame(() => this.#draw());
     this.#settle = onceAFrame(() => this.#onScroll());
     box.addEventListener("scroll", this.#settle, { passive: true });
-    newer.addEventListener("click", () => this.toEnd());
+    newer.addEventListener("click", () => void this.toEnd());
     box.addEventListener("click", ({ target }) => {
       const { action } = /** @type {HTMLElement} */ (target).dataset;
       const cmid = /** @type {HTMLElement} */ (target).closest("[data-cmid]")?.getAttribute("data-cmid");
@@ -53,7 +53,7 @@ export class Log {
     box.addEventListener("keydown", (event) => {
       if (event.key === "End" && event.target === box) {
         event.preventDefault();
-        this.toEnd();
+        void this.toEnd();
       }
     });
     new ResizeObserver(() => this.draw()).observe(box);
@@ -70,12 +70,20 @@ export class Log {
   }
 
   /** To the newest message, and on with it. */
-  toEnd() {
-    if (this.room === null) return;
-    const { timeline } = this.room;
-    timeline.following = true;
-    if (!timeline.atEnd) void this.room.reload();
-    this.draw();
+  async toEnd() {
+    const { room } = this;
+    if (room === null) return;
+    this.#follow(room);
+    if (room.timeline.atEnd) return;
+    await room.reload();
+    if (this.room === room) this.#follow(room);
+  }
+
+  /** @param {import("./room.js").Room} room */
+  #follow(room) {
+    room.timeline.following = true;
+    // Now, not with the next frame: a scroll from before that is looked at then has to find the reader at the end.
+    this.#draw();
   }
 
   #draw() {

@@ -31,6 +31,8 @@ export class Room {
   readUpTo = 0;
   #chat;
   #changed;
+  /** The page that is being fetched. */
+  #underWay = Promise.resolve();
   /** @type {Map<string, number>} who types → until when */
   #typing = new Map();
 
@@ -75,8 +77,9 @@ export class Room {
     this.#changed();
   }
 
-  /** The newest page again, in place of what is held. */
+  /** The newest page again, in place of what is held; after the page that is under way. */
   async reload() {
+    await this.#underWay;
     await this.#fetch(undefined, (page) => this.timeline.begin(page.messages, page));
   }
 
@@ -135,6 +138,15 @@ export class Room {
     if (this.busy) return;
     this.busy = true;
     this.#changed();
+    this.#underWay = this.#get(before, use);
+    await this.#underWay;
+  }
+
+  /**
+   * @param {number | undefined} before
+   * @param {(page: any) => void} use
+   */
+  async #get(before, use) {
     try {
       const page = await this.#chat.history(this.cid, { before, limit: PAGE });
       use(page);

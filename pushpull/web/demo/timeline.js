@@ -88,7 +88,9 @@ export class Timeline {
     this.items.unshift(...fresh);
     this.more = more;
     this.floor = floor;
-    if (this.items.length > MAX) {
+    if (this.following) {
+      this.#trimOldest();
+    } else if (this.items.length > MAX) {
       this.items.length = MAX;
       this.atEnd = false;
     }
