@@ -1,6 +1,7 @@
 # Sourced by the other scripts, from the root of the repository: the Python environment in .venv, made once.
 #
 # browser              finds the Chromium that tests/browser drives, and installs Debian's where it may (root, apt).
+# programs             finds nginx, prometheus and promtool, which run what deploy/ ships, and fetches Debian's where it may.
 # environment EXTRAS   makes .venv if need be and installs pushpull[EXTRAS] into it, in editable mode. Does nothing when
 #                      that was done before for this pyproject.toml. Progress and errors go to stderr.
 
@@ -79,4 +80,50 @@ browser() {
     PUSHPULL_CHROMIUM=$(find_browser) ||
         fail "no Chromium or Chrome found, which tests/browser needs; on Debian: sudo apt-get install -y --no-install-recommends chromium; or name one: PUSHPULL_CHROMIUM=/path/to/chromium $0"
     export PUSHPULL_CHROMIUM
+}
+
+# From PATH, or from .tools; only one that runs: an unpacked program may lack a library.
+find_program() {
+    found=$(PATH="$PATH:/usr/sbin:$PWD/.tools/usr/sbin:$PWD/.tools/usr/bin" command -v "$1") &&
+        "$found" "$2" >/dev/null 2>&1 && printf '%s\n' "$found"
+}
+
+find_programs() {
+    : "${PUSHPULL_NGINX:=$(find_program nginx -v)}"
+    : "${PUSHPULL_PROMETHEUS:=$(find_program prometheus --version)}"
+    : "${PUSHPULL_PROMTOOL:=$(find_program promtool --version)}"
+    [ -n "$PUSHPULL_NGINX" ] && [ -n "$PUSHPULL_PROMETHEUS" ] && [ -n "$PUSHPULL_PROMTOOL" ]
+}
+
+download_programs() {
+    (cd "$1" && apt-get download -qq -o APT::Sandbox::User=root nginx prometheus)
+}
+
+# Debian's packages, unpacked into .tools. To install them would start two services, nginx on port 80 among them.
+unpack_programs() {
+    unpacking=$(mktemp -d .tools.XXXXXX)
+    # What apt knows may be nothing yet, or too old: then it must be updated, which root alone may.
+    download_programs "$unpacking" 2>/dev/null ||
+        { [ "$(id -u)" = 0 ] && apt-get update -qq && download_programs "$unpacking"; } ||
+        { rm -rf "$unpacking" && return 1; }
+    for package in "$unpacking"/*.deb; do
+        dpkg-deb --extract "$package" "$unpacking" || { rm -rf "$unpacking" && return 1; }
+    done
+    rm -rf "$unpacking"/*.deb .tools
+    mv "$unpacking" .tools
+    if ! find_programs && [ "$(id -u)" = 0 ]; then
+        libraries=$(apt-cache depends nginx prometheus | sed -n 's/^  Depends: \(lib[^j].*\|zlib.*\)/\1/p')
+        # shellcheck disable=SC2086 # a word each
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $libraries
+    fi
+}
+
+programs() {
+    if ! find_programs && command -v apt-get >/dev/null 2>&1; then
+        echo "unpacking Debian's nginx and prometheus into .tools for the tests of deploy/" >&2
+        unpack_programs >&2 || fail "cannot fetch Debian's nginx and prometheus; first: sudo apt-get update"
+    fi
+    { find_programs && command -v "$PUSHPULL_NGINX" && command -v "$PUSHPULL_PROMETHEUS" && command -v "$PUSHPULL_PROMTOOL"; } >/dev/null ||
+        fail "no nginx, prometheus or promtool that runs, which the tests of deploy/ need; install them, or name them: PUSHPULL_NGINX=/path/to/nginx PUSHPULL_PROMETHEUS=… PUSHPULL_PROMTOOL=… $0"
+    export PUSHPULL_NGINX PUSHPULL_PROMETHEUS PUSHPULL_PROMTOOL
 }
