@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NewType
+from typing import Any, Final, NamedTuple, NewType
 
 import msgspec
 from msgspec.structs import replace
@@ -106,6 +106,18 @@ class Claims:
     uid: Uid
     issued_at: float | None
     expires_at: float | None
+
+
+class Goodbye(NamedTuple):
+    """Why a connection ended: a close code, what was said, and by whom: device | service | line (it was lost)."""
+
+    code: int
+    reason: str
+    by: str
+
+
+LINE_LOST: Final = Goodbye(1006, "the connection was lost", "line")
+"""Nobody said goodbye."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pushpull.delivery.policy import Focus, Way
 from pushpull.delivery.window import Window
-from pushpull.model import Cid, Cursors, LogId, Mode, SessionId, Uid
+from pushpull.model import Cid, Cursors, Goodbye, LogId, Mode, SessionId, Uid
 
 
 class Connection(Protocol):
@@ -15,6 +15,8 @@ class Connection(Protocol):
 
     spoke: bool
     """Whether anything was written since this was last set to False."""
+    goodbye: Goodbye | None
+    """Why it ends, once either side has said so."""
 
     @property
     def buffered(self) -> int:

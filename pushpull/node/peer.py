@@ -18,7 +18,7 @@ from pushpull.delivery import session as protocol
 from pushpull.delivery.place import Connection
 from pushpull.delivery.session import Session
 from pushpull.errors import PushpullError, RateLimited, Unauthenticated
-from pushpull.model import Cid, Claims, SessionId
+from pushpull.model import LINE_LOST, Cid, Claims, SessionId
 from pushpull.node.listing import Listing
 from pushpull.node.opening import entered, on_loop_clock, record_of, welcome
 from pushpull.node.parts import Parts
@@ -256,10 +256,13 @@ class Peer:
             self.close(codes.NOT_AUTHENTICATED, "token_revoked")
 
     async def _leave_registry(self) -> None:
+        at_ms, goodbye = int(time.time() * 1000), self._connection.goodbye or LINE_LOST
         if self._entering is not None:
             await asyncio.wait([self._entering])
+        if self.record is None:
+            return
         try:
-            await self._parts.store.presence.close_session(self.session.uid, self.session.id)
+            await self._parts.store.presence.leave(self.record, goodbye, at_ms=at_ms)
         except PushpullError as problem:
             log.debug("session stays listed until its node is seen to be gone: %s", problem.message)
 

@@ -122,6 +122,9 @@ class Keys:
     def ended(self, uid: Uid) -> str:
         return f"{self.prefix}{{u:{uid}}}:ended"
 
+    def devices(self, uid: Uid) -> str:
+        return f"{self.prefix}{{u:{uid}}}:devices"
+
     def nodes(self) -> str:
         return f"{self.prefix}nodes"
 

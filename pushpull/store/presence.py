@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from pushpull.errors import PushpullError
-from pushpull.model import SessionId, Uid
-from pushpull.store import session_rows
+from pushpull.model import Goodbye, SessionId, Uid
+from pushpull.store import devices, session_rows
 from pushpull.store.batch import Batch, Batches
 from pushpull.store.control import announce, last_said
 from pushpull.store.keys import Keys, tag_of_user
 from pushpull.store.nodes import Nodes
-from pushpull.store.scripts import OPEN_SESSION, Arg, Call, Wire
+from pushpull.store.scripts import CLOSE_SESSION, OPEN_SESSION, Arg, Call, Wire
 from pushpull.store.values import Announcement, Opened, SessionRecord, Standing
 
 ENDED_S: Final = 3600
@@ -141,7 +141,11 @@ class Presence:
     async def _enter(self, sessions: Sequence[SessionRecord]) -> list[list[SessionRecord] | PushpullError]:
         """Enter each; what else the user had open on live nodes then, oldest first. Rows of dead nodes are dropped."""
         calls = [
-            Call(OPEN_SESSION, [self._keys.sessions(each.uid)], [each.id, session_rows.encode(each)])
+            Call(
+                OPEN_SESSION,
+                [self._keys.sessions(each.uid), self._keys.devices(each.uid)],
+                [each.id, session_rows.encode(each), *devices.opened(each)],
+            )
             for each in sessions
         ]
         # May run twice: a session is not among those it finds.
@@ -179,6 +183,12 @@ class Presence:
         """Take a session off the table, if it is still there."""
         await self._wire.command(*self._off_the_table(uid, [session]), again=True)
 
+    async def leave(self, session: SessionRecord, goodbye: Goodbye, *, at_ms: int) -> None:
+        """Take a session off the table whose connection ended then, and remember why."""
+        keys = [self._keys.sessions(session.uid), self._keys.devices(session.uid)]
+        args: list[Arg] = [session.id, session.device, *devices.closed(session, goodbye, at_ms)]
+        await self._wire.run(Call(CLOSE_SESSION, keys, args), again=True)
+
     def _off_the_table(self, uid: Uid, sessions: Sequence[SessionId]) -> Command:
         return ("HDEL", self._keys.sessions(uid), *sessions)
 
@@ -214,7 +224,7 @@ class Presence:
         tables = [session_rows.in_order(each.uid, table) for each, table in zip(sessions, replies[2::3], strict=True)]
         living = await self._of_the_living(tables)
         return [
-            _standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
+            session_rows.standing(session, revoked, ended, [] if isinstance(table, PushpullError) else table)
             for session, revoked, ended, table in zip(sessions, replies[::3], replies[1::3], living, strict=True)
         ]
 
@@ -269,19 +279,6 @@ class Presence:
     async def last_announced(self) -> int:
         """The number of the newest announcement, 0: none was made. Raises StoreUnavailable."""
         return await last_said(self._wire, self._keys)
-
-
-def _standing(
-    session: SessionRecord, revoked: bytes | None, ended: Sequence[float | None], table: Sequence[SessionRecord]
-) -> Standing:
-    kicked, replaced = (each is not None for each in ended)
-    return Standing(
-        revoked_before=None if revoked is None else int(revoked),
-        kicked=kicked,
-        replaced=replaced,
-        listed=any(row.id == session.id for row in table),
-        elsewhere=frozenset(row.node for row in table) - {session.node},
-    )
 
 
 def _ended(session: SessionId, how: str) -> str:

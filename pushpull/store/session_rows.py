@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from pushpull.model import SessionId, Uid
-from pushpull.store.values import SessionRecord
+from pushpull.store.values import SessionRecord, Standing
 
 ORDER_FIELD: Final = b"#"
 """Not a session: the last order given."""
@@ -52,3 +52,17 @@ def in_order(uid: Uid, flat: Sequence[bytes]) -> list[SessionRecord]:
         )
         for _, name, kept in rows
     ]
+
+
+def standing(
+    session: SessionRecord, revoked: bytes | None, ended: Sequence[float | None], table: Sequence[SessionRecord]
+) -> Standing:
+    """How a session stands: its table, and what was kept of kicks, replacements and revocations."""
+    kicked, replaced = (each is not None for each in ended)
+    return Standing(
+        revoked_before=None if revoked is None else int(revoked),
+        kicked=kicked,
+        replaced=replaced,
+        listed=any(row.id == session.id for row in table),
+        elsewhere=frozenset(row.node for row in table) - {session.node},
+    )

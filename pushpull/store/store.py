@@ -15,6 +15,7 @@ from pushpull.store.checks import barrier_of, check_schema, check_servers
 from pushpull.store.connection import connect, servers_of
 from pushpull.store.conversations import Conversations
 from pushpull.store.cursors import CursorTable
+from pushpull.store.devices import Devices
 from pushpull.store.exchange import Barrier
 from pushpull.store.health import check_health
 from pushpull.store.jobs import Jobs
@@ -71,6 +72,7 @@ class Store:
         self.policy = PolicyStore(wire, keys)
         self.nodes = Nodes(wire, keys)
         self.reports = Reports(wire, keys)
+        self.devices = Devices(wire, keys)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 
     @classmethod

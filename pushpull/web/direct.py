@@ -33,7 +33,7 @@ from pushpull.delivery.codes import BAD_FRAME, DRAINING, FRAME_TOO_LARGE, NOT_AU
 from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.delivery.session import HELLO_BYTES, HELLO_BYTES_AUTHENTICATED
 from pushpull.errors import BadRequest, PushpullError, TooLarge, Unauthenticated
-from pushpull.model import Claims
+from pushpull.model import Claims, Goodbye
 from pushpull.node.peer import Peer
 from pushpull.web.deflate import Framers, agreed, inflated
 from pushpull.web.gate import RETRY_AFTER_S, Gate, speaks_ours
@@ -187,9 +187,12 @@ class Listener(Outlet):
             transport.send_pong(frame.get_payload_as_bytes())
 
     def _said_goodbye(self, transport: WSTransport, frame: WSFrame) -> None:
-        if not transport.is_close_frame_sent:
-            with contextlib.suppress(ValueError):
-                transport.send_close(frame.get_close_code())
+        # Not the words it gives as the reason: they are kept for support, and may be anything.
+        with contextlib.suppress(ValueError):
+            code = frame.get_close_code()
+            self.goodbye = self.goodbye or Goodbye(code.value, "", "device")
+            if not transport.is_close_frame_sent:
+                transport.send_close(code)
         self._disconnect()
         transport.disconnect()
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pushpull.delivery.bucket import Bucket
 from pushpull.delivery.frames import SUBPROTOCOL
-from pushpull.model import Claims
+from pushpull.model import Claims, Goodbye
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
 
@@ -21,6 +21,8 @@ REASON_BYTES: Final = 123
 BUFFERS_MAX: Final = 4
 """Times `limits.buffer_bytes`: the hub stops pushing at one; past four it is answers nobody reads, and it ends."""
 
+CUT_OFF: Final = Goodbye(1006, "cut off: it takes nothing of what is sent", "service")
+"""How a connection ended that was not closed but dropped."""
 
 RETRY_AFTER_S: Final = 2
 """What is said to whoever is not let in now. Clients wait for a random time around that."""

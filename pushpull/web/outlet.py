@@ -17,7 +17,8 @@ from typing import Final
 
 from picows import WSListener, WSMsgType, WSTransport
 
-from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, short_reason
+from pushpull.model import Goodbye
+from pushpull.web.gate import BUFFERS_MAX, CUT_OFF, GOODBYE_S, short_reason
 from pushpull.web.progress import bytes_acked
 
 TEXT: Final = WSMsgType.TEXT  # looked up once, not once a frame
@@ -77,6 +78,7 @@ class Outlet(WSListener):
         "_soon",
         "_transport",
         "_waiting",
+        "goodbye",
         "spoke",
     )
 
@@ -93,6 +95,7 @@ class Outlet(WSListener):
         self._left_bytes = 0  # of these, as far as was seen; what leaves later is progress
         self._full_since: float | None = None
         self.spoke = False
+        self.goodbye: Goodbye | None = None
 
     def _connect(self, transport: WSTransport) -> None:
         under = transport.underlying_transport
@@ -215,11 +218,13 @@ class Outlet(WSListener):
         if self._closed or self._transport is None:
             return
         self._closed, self._free = True, False
+        self.goodbye = Goodbye(code, short_reason(reason), "service")
         self._transport.send_close(code, short_reason(reason).encode())  # type: ignore[arg-type]  # any code
         asyncio.get_running_loop().call_later(GOODBYE_S, self._transport.disconnect, False)
 
     def abort(self) -> None:
         self._closed, self._free = True, False
+        self.goodbye = self.goodbye or CUT_OFF
         if self._transport is not None:
             self._transport.disconnect(False)
 

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -19,8 +19,10 @@ from starlette.websockets import WebSocket
 from pushpull.delivery.codes import BAD_FRAME, DRAINING, NOT_AUTHENTICATED, OVERLOADED
 from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.errors import PushpullError, Unauthenticated
-from pushpull.model import Claims
-from pushpull.web.gate import BUFFERS_MAX, GOODBYE_S, RETRY_AFTER_S, Gate, short_reason, speaks_ours
+from pushpull.model import LINE_LOST, Claims, Goodbye
+from pushpull.web.gate import BUFFERS_MAX, CUT_OFF, GOODBYE_S, RETRY_AFTER_S, Gate, short_reason, speaks_ours
+
+NOTHING_SAID: Final = 1005  # a close frame without a code (RFC 6455, 7.1.5); uvicorn says so of lost lines, too
 
 
 class AsgiConnection:
@@ -36,6 +38,7 @@ class AsgiConnection:
         self.aborted = asyncio.Event()
         self.buffered = 0
         self.spoke = False
+        self.goodbye: Goodbye | None = None
 
     def write(self, data: bytes) -> None:
         if self._goodbye is not None:
@@ -68,10 +71,12 @@ class AsgiConnection:
     def close(self, code: int, reason: str) -> None:
         if self._goodbye is None:
             self._goodbye = (code, short_reason(reason))
+            self.goodbye = self.goodbye or Goodbye(*self._goodbye, "service")
             self._wake.set()
 
     def abort(self) -> None:
         self._goodbye = self._goodbye or (OVERLOADED, "")
+        self.goodbye = self.goodbye or CUT_OFF
         self.aborted.set()
 
     async def write_out(self) -> None:
@@ -145,6 +150,9 @@ async def _read_in(websocket: WebSocket, received: Callable[[str], None], connec
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
+            code = message.get("code", NOTHING_SAID)
+            if code not in (NOTHING_SAID, LINE_LOST.code):
+                connection.goodbye = connection.goodbye or Goodbye(code, "", "device")
             return
         text = message.get("text")
         if text is None:

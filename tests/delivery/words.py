@@ -7,7 +7,7 @@ from typing import Any
 
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Session
-from pushpull.model import TAG_DIGEST_BITS, Cid, Entry, Kind, LogId, Mode, SessionId, Uid
+from pushpull.model import TAG_DIGEST_BITS, Cid, Entry, Goodbye, Kind, LogId, Mode, SessionId, Uid
 from pushpull.settings import Delivery, Limits, Settings
 
 ROOM = Cid("room")
@@ -26,6 +26,7 @@ class Connection:
         self.buffered = 0
         self.stalled = 0.0
         self.spoke = False
+        self.goodbye: Goodbye | None = None
 
     def write(self, data: bytes) -> None:
         if self.closed is None:

@@ -12,7 +12,7 @@ from pushpull.delivery.place import Place
 from pushpull.delivery.policy import Way
 from pushpull.delivery.session import Session
 from pushpull.errors import NoSuchConversation, PushpullError, StoreUnavailable
-from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Head, LogId, Mode, SessionId, Uid, seq_of
+from pushpull.model import ZERO_ID, Cid, ConversationSettings, Entry, Goodbye, Head, LogId, Mode, SessionId, Uid, seq_of
 from pushpull.node.abroad import Abroad
 from pushpull.node.background import Background
 from pushpull.node.cursor_news import CursorNews
@@ -271,6 +271,9 @@ class FakePresence:
 
     async def close_session(self, uid: Uid, session: SessionId) -> None:
         self.closed.append(session)
+
+    async def leave(self, session: SessionRecord, goodbye: Goodbye, *, at_ms: int) -> None:
+        self.closed.append(session.id)
 
 
 class FakeCrier:

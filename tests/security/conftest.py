@@ -24,6 +24,7 @@ Digest = Callable[[], dict[bytes, bytes]]
 
 # What a node writes without being asked: its heartbeat, its sessions, its probes.
 _OWN_KEYS = (b"nodes", b"schema", b"sweep:lock", b"probe:")
+_OF_SESSIONS = (b":sessions", b":devices")
 
 
 async def furnish(service: LocalService) -> None:
@@ -66,7 +67,9 @@ def digest(redis_server: RedisServer) -> Iterator[Digest]:
     with redis.Redis(unix_socket_path=str(redis_server.socket_path), protocol=2) as asking:
 
         def take() -> dict[bytes, bytes]:
-            keys = sorted(key for key in asking.keys("*") if not key.startswith(_OWN_KEYS) and b":sessions" not in key)
+            keys = sorted(
+                key for key in asking.keys("*") if not key.startswith(_OWN_KEYS) and not key.endswith(_OF_SESSIONS)
+            )
             return dict(zip(keys, asking.execute_command("DEBUG", "DIGEST-VALUE", *keys), strict=True))
 
         yield take
