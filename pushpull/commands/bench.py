@@ -16,7 +16,7 @@ from pushpull.commands._measuring import measured, progress
 
 
 @click.command()
-@click.option("--quick", "scale", flag_value="quick", default="quick", help="Three minutes in all (the default).")
+@click.option("--quick", "scale", flag_value="quick", default="quick", help="Under two minutes in all (the default).")
 @click.option("--full", "scale", flag_value="full", help="At the size of the targets, medians of three.")
 @click.option("--only", multiple=True, metavar="NAME", type=click.Choice(list(WORKLOADS)), help="May be given again.")
 @click.option("--runs", type=click.IntRange(1, 20), help="Of each workload; their median is shown.")
