@@ -245,6 +245,11 @@ class Feed:
             self.head = replace(self.head, floor=floor)
             self.tail.floor = floor
 
+    def let_go(self) -> None:
+        """The log has other words under the same ids: what the tail holds is read again where it is asked for."""
+        self.tail.stand_at(self.tail.head_id)
+        self.tail.floor = self.head.floor
+
     def set_epoch(self, epoch: str) -> None:
         self.head = replace(self.head, epoch=epoch)
 

@@ -173,11 +173,8 @@ class Live:
     # ------------------------------------------------------------------------------------------------ announcements
 
     def _announced(self, said: Announcement) -> None:
-        if said.kind == "joined" and said.cid is not None:
-            for peer in self._peers(said.users):
-                self._parts.background.spawn(self._join(peer, said.cid), "join")
-        elif said.kind in ("left", "deleted") and said.cid is not None:
-            self._leave(said.cid, said.users, said.kind)
+        if said.cid is not None and said.kind != "cursors":
+            self._announced_of(said.cid, said)
         elif said.kind == "kick":
             self._kick(said)
         elif said.kind == "revoked" and said.ts is not None:
@@ -189,6 +186,16 @@ class Live:
             self._parts.background.spawn(read_again(self._parts.policy), "policy")
         elif said.kind in ("here", "gone", "cursors"):
             self._heard_from_abroad(said)
+
+    def _announced_of(self, cid: Cid, said: Announcement) -> None:
+        """What concerns a conversation."""
+        if said.kind == "joined":
+            for peer in self._peers(said.users):
+                self._parts.background.spawn(self._join(peer, cid), "join")
+        elif said.kind in ("left", "deleted"):
+            self._leave(cid, said.users, said.kind)
+        elif said.kind == "rewritten" and (feed := self._parts.feeds.get(cid)) is not None:
+            feed.let_go()
 
     def _heard_from_abroad(self, said: Announcement) -> None:
         for uid in said.users:

@@ -33,6 +33,7 @@ from pushpull.node.background import Background
 from pushpull.node.chores import SWEEP_S, Chores
 from pushpull.node.cursor_news import OWN_S, CursorNews
 from pushpull.node.cursor_writer import CursorWriter
+from pushpull.node.deletions import Deletions
 from pushpull.node.doorbell import Doorbell
 from pushpull.node.feeds import Feeds
 from pushpull.node.heartbeat import BEAT_S, Heartbeat
@@ -142,6 +143,7 @@ class Node:
         self.reporter = Reporter(self.parts, self._load)
         self.overview = Overview(store)
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
+        self._deletions = Deletions(store)
         self._pending = PendingTable(store)
         self.parts.hub.redeliveries.note = self._note_redelivery
         self.parts.hub.settled_window = self._pending.drop
@@ -173,6 +175,7 @@ class Node:
         ):
             repeat(work, every_s=partial(self._audit_s, share), jitter=AUDIT_JITTER, name=name)
         repeat(self._pending.flush, every_s=PENDING_S, name="pending table")
+        self._deletions.start(self._background)
         self._away.start(self._background)
 
     async def drain(self) -> None:

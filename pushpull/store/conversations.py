@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,6 +12,8 @@ from pushpull.model import Cid, Head, Role, Row, Uid, ts_of
 from pushpull.store import codec
 from pushpull.store.batch import Batches
 from pushpull.store.control import announce
+from pushpull.store.erasure import buckets_of
+from pushpull.store.jobs import forget_due
 from pushpull.store.keys import Keys, tag_of, tag_of_user
 from pushpull.store.members import Members
 from pushpull.store.rows import Rows
@@ -22,7 +23,8 @@ from pushpull.store.values import Announcement, RowRequest, RowsRequest, Unnamed
 SCHEMA_VERSION: Final = 1
 """What this release writes into meta; a node refuses a Redis that holds a higher one."""
 
-BUCKETS_DELETED: Final = range(-3, 3)  # around now, and around the last entry: those that live, and room for a clock
+TOLD_AT_ONCE: Final = 1000
+"""Members of a deleted conversation: one announcement, and as many lists."""
 
 
 class Conversations:
@@ -74,26 +76,38 @@ class Conversations:
         return codec.head(*reply)
 
     async def delete(self, cid: Cid) -> None:
-        """Remove `cid` with all it holds, tell the nodes, then take it off its members' lists.
+        """Remove `cid` with all it holds, then tell its members' devices and take it off their lists, some at a time.
 
-        Raises NoSuchConversation.
+        Whatever interrupts that, the same call again goes on with it. Raises NoSuchConversation.
         """
-        members = [uid async for chunk in self._members.every(cid) for uid in chunk]
-        last_ms = ts_of((await self.head(cid)).last_id)
-        if await self._wire.run(Call(DELETE, self._all_keys(cid, last_ms))) is None:
+        last_id = await self._wire.command("HGET", self._keys.meta(cid), "last", again=True)
+        if last_id is not None:
+            # May run twice: the second finds nothing, and goes on.
+            await self._wire.run(Call(DELETE, self._all_keys(cid, ts_of(last_id.decode()))), again=True)
+            await forget_due(self._wire, self._keys, cid)
+        told = await self._take_off_lists(cid)
+        if last_id is None and not told:
             raise no_such_conversation(cid)
-        await announce(self._wire, self._keys, [Announcement(kind="deleted", cid=cid, users=tuple(members))])
-        await self._members.forget_hints(cid, members)
+
+    async def _take_off_lists(self, cid: Cid) -> int:
+        """How many members there still were to be told that `cid` was deleted."""
+        gone, told = self._keys.gone(cid), 0
+        while raw := await self._wire.command("ZRANGE", gone, 0, TOLD_AT_ONCE - 1, again=True):
+            members = [Uid(name.decode()) for name in raw]
+            await announce(self._wire, self._keys, [Announcement(kind="deleted", cid=cid, users=tuple(members))])
+            await self._members.forget_hints(cid, members)
+            await self._wire.command("ZREM", gone, *members, again=True)
+            told += len(members)
+        return told
 
     def _all_keys(self, cid: Cid, last_ms: int) -> list[str]:
-        """Every key of the conversation, whose last entry is of `last_ms`: a clock that jumped may be far from it."""
+        """Every key of the conversation, whose last entry is of `last_ms`, in the order of the script."""
         keys = self._keys
-        around = [at_ms // self._window_ms for at_ms in (int(time.time() * 1000), last_ms)]
-        buckets = sorted({bucket + away for bucket in around for away in BUCKETS_DELETED})
-        plain = (keys.log, keys.members, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions)
-        rest = (keys.redacted, keys.edits, keys.pending, keys.prefs, keys.told, keys.claim)
-        names = [keys.meta(cid), keys.bell(cid), *(name(cid) for name in (*plain, *rest))]
-        return names + [keys.cmids(cid, bucket) for bucket in buckets]
+        plain = (keys.log, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions, keys.redacted)
+        rest = (keys.edits, keys.pending, keys.prefs, keys.told, keys.claim, keys.past)
+        names = [keys.meta(cid), keys.bell(cid), keys.members(cid), keys.gone(cid)]
+        names += [name(cid) for name in (*plain, *rest)]
+        return names + [keys.cmids(cid, bucket) for bucket in buckets_of(last_ms, self._window_ms)]
 
     async def rows(
         self,

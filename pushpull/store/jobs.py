@@ -170,6 +170,12 @@ class Jobs:
         return sum(map(_answered, await self._wire.run_many(calls, again=True)))
 
 
+async def forget_due(wire: Wire, keys: Keys, cid: Cid) -> None:
+    """`cid` is no more: nobody is to look who has not read it. A job under way finds that out by itself."""
+    shard = shard_of(cid)
+    await wire.commands([("ZREM", keys.jobs(shard, "due"), cid), ("HDEL", keys.jobs(shard, "tries"), cid)], again=True)
+
+
 def _first_problem(replies: Sequence[Reply]) -> PushpullError:
     return next(reply for reply in replies if isinstance(reply, PushpullError))
 

@@ -73,7 +73,7 @@ class Keys:
     def appended(self, cid: Cid, bucket: int) -> list[str]:
         """What an append may touch, in the order its script names it. Built in one go: it was half of making a call."""
         start = f"{self.prefix}{{c:{cid}}}:"
-        return [start + part for part in (*_APPENDED, f"cmid:{bucket}", f"cmid:{bucket - 1}", "bell")]
+        return [start + part for part in (*_APPENDED, f"cmid:{bucket}", f"cmid:{bucket - 1}", "bell", "past")]
 
     def of_row(self, cid: Cid) -> list[str]:
         """What the script of rows looks at, in its order."""
@@ -85,6 +85,18 @@ class Keys:
 
     def prefs(self, cid: Cid) -> str:
         return self._conversation(cid, "prefs")
+
+    def past(self, cid: Cid) -> str:
+        """Who is no member and may stand in the log: those who left, and those who were named without being one."""
+        return self._conversation(cid, "past")
+
+    def gone(self, cid: Cid) -> str:
+        """The members of a conversation that was deleted, while they are taken off their lists."""
+        return self._conversation(cid, "gone")
+
+    def copy(self, cid: Cid, token: str) -> str:
+        """A log that is being written anew."""
+        return self._conversation(cid, f"copy:{token}")
 
     def told(self, cid: Cid) -> str:
         return self._conversation(cid, "told")
@@ -124,6 +136,18 @@ class Keys:
 
     def devices(self, uid: Uid) -> str:
         return f"{self.prefix}{{u:{uid}}}:devices"
+
+    def deletion(self, uid: Uid) -> str:
+        """What is said of the user's deletion."""
+        return f"{self.prefix}{{u:{uid}}}:deletion"
+
+    def deleting(self, uid: Uid) -> str:
+        """The conversations that a deletion has still to come to."""
+        return f"{self.prefix}{{u:{uid}}}:deleting"
+
+    def deletions(self) -> str:
+        """The users whose deletion is asked for or under way."""
+        return f"{self.prefix}deletions"
 
     def nodes(self) -> str:
         return f"{self.prefix}nodes"

@@ -116,7 +116,7 @@ class Members:
         """
         keys, wanted = self._keys, list(dict.fromkeys(uids))
         names = [keys.meta(cid), keys.members(cid), keys.roles(cid), keys.delivered(cid), keys.read(cid)]
-        names += [keys.pending(cid), keys.bell(cid), keys.told(cid), keys.prefs(cid)]
+        names += [keys.pending(cid), keys.bell(cid), keys.told(cid), keys.prefs(cid), keys.past(cid)]
         removed: list[Uid] = []
         total = 0 if wanted else await self._count(cid)
         for chunk in slices(wanted, CHUNK):

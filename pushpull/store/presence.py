@@ -264,8 +264,12 @@ class Presence:
         ]
 
     async def revoke_before(self, uid: Uid, ts: int) -> None:
-        """Refuse the user's tokens issued before `ts` (s since 1970), and tell every node to close their sessions."""
-        await self._wire.command("SET", self._keys.revoked(uid), ts, again=True)
+        """Refuse the user's tokens issued before `ts` (s since 1970), and tell every node to close their sessions.
+
+        0 refuses none any more, and leaves no trace of the user.
+        """
+        command: Command = ("SET", self._keys.revoked(uid), ts) if ts else ("DEL", self._keys.revoked(uid))
+        await self._wire.command(*command, again=True)
         await self.announce(Announcement(kind="revoked", users=(uid,), ts=ts))
 
     async def announce(self, said: Announcement) -> None:

@@ -48,7 +48,7 @@ class Script:
         return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-APPEND: Final = Script.load("append", "basics", "bell")
+APPEND: Final = Script.load("append", "basics", "bell", "past", "take_out")
 SIGNAL: Final = Script.load("signal")
 READ: Final = Script.load("read", "basics", "place", "page")
 READ_BEFORE: Final = Script.load("read_before", "basics", "page")
@@ -59,9 +59,9 @@ CURSORS: Final = Script.load("cursors")
 PUT: Final = Script.load("put", "basics", "bell")
 DELETE: Final = Script.load("delete", "bell")
 MOVE_EPOCH: Final = Script.load("move_epoch", "basics", "bell")
-SWEEP: Final = Script.load("sweep", "basics", "bell")
+SWEEP: Final = Script.load("sweep", "basics", "bell", "past")
 ADD_MEMBERS: Final = Script.load("add_members", "bell")
-REMOVE_MEMBERS: Final = Script.load("remove_members", "bell")
+REMOVE_MEMBERS: Final = Script.load("remove_members", "basics", "bell", "past")
 MEMBERS_PAGE: Final = Script.load("members_page", "rank")
 BEHIND: Final = Script.load("behind", "rank")
 OPEN_SESSION: Final = Script.load("open_session", "devices")
@@ -104,6 +104,11 @@ class Wire:
     def _require_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+
+    @property
+    def layout(self) -> int:
+        """Another number when keys have gone to another server."""
+        return self._servers.version
 
     def lane(self, tag: str) -> int:
         """Which lane what has this hash tag goes in; see Servers.lane."""

@@ -15,7 +15,9 @@ from pushpull.store.checks import barrier_of, check_schema, check_servers
 from pushpull.store.connection import connect, servers_of
 from pushpull.store.conversations import Conversations
 from pushpull.store.cursors import CursorTable
+from pushpull.store.deletions import Deletions
 from pushpull.store.devices import Devices
+from pushpull.store.erasure import Erasure
 from pushpull.store.exchange import Barrier
 from pushpull.store.health import check_health
 from pushpull.store.jobs import Jobs
@@ -65,6 +67,8 @@ class Store:
             wire, keys, most_members=limits.members, most_conversations=limits.conversations_per_user
         )
         self.conversations = Conversations(wire, keys, self.members, window_ms=window_ms)
+        self.erasure = Erasure(wire, keys, self.members, window_ms=window_ms)
+        self.deletions = Deletions(wire, keys)
         self.pending = Pending(wire, keys, self.cursors)
         self.absences = Absences(wire, keys, by=settings.offline.withdraw_by)
         self.jobs = Jobs(wire, keys, idle_s=settings.offline.silence_s)

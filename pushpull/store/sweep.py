@@ -23,7 +23,7 @@ class Sweeper:
     async def sweep(self, cid: Cid, *, now_ms: int | None = None) -> int:
         """Move the floor of one conversation, trim below it; by how many seqs it rose (0 also where there is none)."""
         keys = self._keys
-        names = [keys.meta(cid), keys.log(cid), keys.quiet(cid), keys.mentions(cid), keys.bell(cid)]
+        names = [keys.meta(cid), keys.log(cid), keys.quiet(cid), keys.mentions(cid), keys.bell(cid), keys.past(cid)]
         args = [0 if now_ms is None else now_ms, self._days, self._retained]
         reply = await self._wire.run(Call(SWEEP, names, args), again=True)
         if reply is None:

@@ -209,7 +209,8 @@ class ControlSubscribed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """Said to every node: joined | left | deleted (a cid, users), kick | revoked (one user), here | gone (a user is, or
-    is no longer, connected on `node` too), cursors (a user's, in a cid) or policy (it was changed)."""
+    is no longer, connected on `node` too), cursors (a user's, in a cid), rewritten (a cid's log, under the same ids) or
+    policy (it was changed)."""
 
     kind: str
     cid: Cid | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from redis.asyncio import Redis
 
-from pushpull.errors import Invalid, NoSuchConversation
-from pushpull.model import Cid, ConversationSettings, Role
+from pushpull.errors import Invalid, NoSuchConversation, StoreUnavailable
+from pushpull.model import Cid, ConversationSettings, Role, Uid
 from pushpull.store import CursorMove, PendingRow, Store
+from tests.servers import RedisServer
 from tests.store.conftest import ALICE, BOB, ROOM
 from tests.store.drafts import send, send_many
 
@@ -81,6 +83,63 @@ async def test_deletion_leaves_nothing_behind(store: Store, client: Redis) -> No
     for call in (store.conversations.head(ROOM), store.conversations.delete(ROOM)):
         with pytest.raises(NoSuchConversation):
             await call
+
+
+async def test_deletion_takes_the_conversation_off_the_lists_of_all_its_members(
+    store: Store, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushpull.store.conversations.TOLD_AT_ONCE", 2)
+    await store.members.add(ROOM, [(Uid(f"u{i}"), Role.MEMBER) for i in range(5)])
+    await store.jobs.mark([ROOM], delay_s=30)
+    await store.conversations.delete(ROOM)
+    assert await client.keys("*") == [b"pp:control"]
+
+
+async def test_a_deletion_that_was_cut_short_is_completed_by_the_same_call(
+    store: Store, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*args: object) -> None:
+        raise StoreUnavailable("redis cannot be reached")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.members, "forget_hints", away)
+        with pytest.raises(StoreUnavailable):
+            await store.conversations.delete(ROOM)
+    assert await store.conversations.listed(BOB) == ([ROOM], None)
+
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])  # made again meanwhile, without bob
+    await store.conversations.delete(ROOM)
+
+    assert await client.keys("*") == [b"pp:control"]
+
+
+async def test_a_list_that_is_put_right_late_keeps_who_is_a_member_again(
+    store: Store, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.zadd("pp:{c:room}:gone", {"alice": 0, "bob": 0})
+    await client.delete("pp:{c:room}:meta", "pp:{c:room}:members")
+    await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])
+    await client.zadd("pp:{u:bob}:conversations", {"room": 0})
+
+    assert await store.conversations._take_off_lists(ROOM) == 2
+
+    assert await store.conversations.listed(ALICE) == ([ROOM], None)
+    assert await store.conversations.listed(BOB) == ([], None)
+
+
+async def test_ten_thousand_members_are_taken_off_their_lists_in_calls_of_a_thousand(
+    real_store: Store, redis_server: RedisServer
+) -> None:
+    await real_store.members.add(ROOM, [(Uid(f"u{i}"), Role.MEMBER) for i in range(9997)])
+    assert len(redis_server.ask_for_list("KEYS", "pp:{u:*}:conversations")) == 10_000
+    redis_server.ask("CONFIG", "RESETSTAT")
+
+    await real_store.conversations.delete(ROOM)
+
+    assert sorted(redis_server.ask_for_list("KEYS", "*")) == ["pp:control", "pp:schema"]
+    looks = re.search(r"cmdstat_zrange:calls=(\d+)", redis_server.ask("INFO", "commandstats"))
+    assert looks is not None
+    assert looks[1] == "11"
 
 
 async def test_deletion_leaves_no_cmid_behind_of_a_log_that_is_ahead_of_the_clock(store: Store, client: Redis) -> None:

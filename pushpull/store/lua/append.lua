@@ -1,8 +1,9 @@
 -- Append messages to one conversation's log, in order. Nothing here depends on the number of members.
--- For each item all checks come first and XADD is the first write: Lua does not roll back. (Uses basics, bell.)
+-- For each item all checks come first and XADD is the first write: Lua does not roll back. (Uses basics, bell, past,
+-- take_out.)
 --
 -- KEYS   1 meta  2 log  3 members  4 roles  5 delivered  6 read  7 quiet  8 mentions  9 redacted  10 edits
---        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel
+--        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel  14 past
 -- ARGV   1 idempotency window, ms  2 the number of the bucket in KEYS[11]  3 messages retained by default, 0: all
 --        4 messages a second by default  5 number of items; then for each item, 14 values:
 --        sender ("": the service)  own ("1": sent with the sender's own token)  cmid  kind  body  quiet ("1")
@@ -13,7 +14,7 @@
 --         sender's cursors (its read cursor is the new seq then) | {"dup", id} | {"err", code, detail…}
 local META, LOG, MEMBERS, ROLES, DELIVERED, READ = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local QUIET, MENTIONS, REDACTED, EDITS = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local CMIDS, CMIDS_BEFORE, BELL = KEYS[11], KEYS[12], KEYS[13]
+local CMIDS, CMIDS_BEFORE, BELL, PAST = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local WINDOW_MS, BUCKET = tonumber(ARGV[1]), tonumber(ARGV[2])
 local RETAINED, PER_S, ITEMS, STRIDE = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), 14
 
@@ -159,17 +160,8 @@ local function fold_edit(item)
   redis.call('HINCRBY', META, 'rev', 1)
 end
 
--- Take the target out of the log, and each edit of it: they carry bodies of the same message.
 local function redact(item)
-  local field = exact(item.ref)
-  local gone = {item.target.id}
-  for id in string.gmatch(redis.call('HGET', EDITS, field .. ':ids') or '', '%S+') do gone[#gone + 1] = id end
-  for _, id in ipairs(gone) do
-    redis.call('HSET', REDACTED, string.match(id, '^%d+'), id)
-    redis.call('XDEL', LOG, id)
-  end
-  redis.call('HDEL', EDITS, field, field .. ':ids')
-  redis.call('ZREMRANGEBYSCORE', MENTIONS, field, field)
+  take_out(item.target.id, LOG, REDACTED, EDITS, MENTIONS)
   redis.call('HINCRBY', META, 'rev', 1)
 end
 
@@ -177,6 +169,18 @@ local function trim()
   redis.call('XTRIM', LOG, 'MINID', '~', exact(floor))
   redis.call('ZREMRANGEBYSCORE', QUIET, '-inf', '(' .. exact(floor))
   redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(floor))
+  forget_past_below(PAST, floor)
+end
+
+-- A sender that a server named, and whoever is mentioned, need be no members.
+local function note_strangers(item, at)
+  local strangers = {}
+  local function check(uid)
+    if uid ~= '*' and not redis.call('ZSCORE', MEMBERS, uid) then strangers[#strangers + 1] = uid end
+  end
+  if not item.own and item.sender ~= '' then check(item.sender) end
+  for uid in string.gmatch(item.mentions, '"([^"]+)"') do check(uid) end
+  if #strangers > 0 then remember_past(PAST, at, strangers) end
 end
 
 local expires = false -- whether the bucket is known to
@@ -200,6 +204,7 @@ local function write(item)
   remember_cmid(item)
   if item.quiet then redis.call('ZADD', QUIET, at, at) end
   if item.mention_index ~= '' then redis.call('ZADD', MENTIONS, at, at .. ' ' .. item.mention_index) end
+  if not item.own or item.mentions ~= '' then note_strangers(item, at) end
   local delivered = item.own and not item.quiet and move_senders_cursors(item, was, at)
   if item.kind == 'edit' then fold_edit(item) end
   if item.kind == 'redact' then redact(item) end

@@ -1,20 +1,23 @@
--- Remove members from a conversation, with all that is kept for them in it. (Uses bell.)
+-- Remove members from a conversation, with all that is kept for them in it. (Uses basics, bell, past.)
 -- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 pending  7 the bell's channel  8 told
---        9 prefs
+--        9 prefs  10 past
 -- ARGV   the uids (at most 2,000)
 -- Returns {members now, {uid of each who was removed}}, or {"err", "no_such_conversation"}
-local META, MEMBERS, ROLES, DELIVERED, READ, PENDING, BELL, TOLD, PREFS = unpack(KEYS)
+local META, MEMBERS, ROLES, DELIVERED, READ, PENDING, BELL, TOLD, PREFS, PAST = unpack(KEYS)
 
 local meta = redis.call('HMGET', META, 'last', 'epoch', 'floor', 'count')
 if not meta[1] then return {'err', 'no_such_conversation'} end
 local joined = redis.call('ZMSCORE', MEMBERS, unpack(ARGV))
-local removed, is_removed = {}, {}
+local head = tonumber(string.match(meta[1], '^%d+'))
+local removed, is_removed, named = {}, {}, {}
 for i, uid in ipairs(ARGV) do
   if joined[i] and not is_removed[uid] then
     removed[#removed + 1] = uid
     is_removed[uid] = true
+    if tonumber(joined[i]) < head then named[#named + 1] = uid end -- else it cannot have said anything
   end
 end
+if #named > 0 then remember_past(PAST, exact(head), named) end
 if #removed > 0 then
   redis.call('ZREM', MEMBERS, unpack(removed))
   redis.call('HDEL', ROLES, unpack(removed))
