@@ -275,7 +275,7 @@ class DirectProtocol(asyncio.Protocol):
         if not self._gate.allows_origin(request.headers):
             return _refusal(403, b"this origin may not connect")
         if not self._gate.admits(time.monotonic()):
-            return _refusal(503, b"too many connect at the moment", {"Retry-After": str(RETRY_AFTER_S)})
+            return _refusal(503, b"draining, or too many connect at the moment", {"Retry-After": str(RETRY_AFTER_S)})
         framer, chosen = self._framers.plain, {}
         if speaks_ours(request.headers.get("sec-websocket-protocol", "")):
             chosen["Sec-WebSocket-Protocol"] = SUBPROTOCOL

@@ -50,8 +50,10 @@ class Gate:
         return self.sockets - len(self.node.parts.peers)
 
     def admits(self, now: float) -> bool:
-        """Whether one more may upgrade now, by the rate and by how many are about to open a session. Cheap: a crowd
-        that comes back is turned away here."""
+        """Whether one more may upgrade now, by the rate and by how many are about to open a session; none while the
+        node drains, so that a proxy takes it to another node. Cheap: a crowd that comes back is turned away here."""
+        if self.node.parts.draining:
+            return False
         admitted = self.handshaking < self._most_handshakes and not self._connects.take(now)
         if not admitted:
             self.node.metrics.refused_connects.inc()

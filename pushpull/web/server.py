@@ -133,6 +133,8 @@ def http_config(settings: Settings, app: Starlette) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         lifespan="off",
+        # Nothing here asks for a caller's address or scheme, so nobody's word for them is taken either.
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
 
-from tests.e2e.conftest import ServeProcess
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.e2e.conftest import Serve, ServeProcess
 from tests.e2e.service import Service, ServiceProcess
 
 Talk = Callable[[ServiceProcess], Service]
@@ -35,6 +39,25 @@ async def test_sigterm_says_drain_closes_with_1012_and_writes_the_cursors(
     row = await talk(process).row("bob", "room")
     assert (row["delivered"], row["read"], row["unread"]) == (1, 1, 0)
     assert "Traceback" not in process.output
+
+
+async def test_a_node_that_drains_lets_no_device_in_and_goes_on_answering_calls(serve: Serve) -> None:
+    service = await serve(server={"drain_s": 0.5})
+    await service.room("room", "bob")
+    bob = await service.device("bob")
+    draining = asyncio.create_task(service.node.drain())
+    await bob.hear("drain")
+
+    with pytest.raises(InvalidStatus) as refused:
+        await service.wire()
+    ready, alive = await service.anybody().get("/readyz"), await service.anybody().get("/healthz")
+    await service.post("room", "c1")
+
+    assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (503, "2")
+    assert (ready.status_code, ready.json()["checks"]["draining"]) == (503, "this node is going away")
+    assert alive.status_code == 200
+    assert not draining.done(), "all of this happened while it drained"
+    await draining
 
 
 async def test_what_was_sent_is_there_after_a_kill(serve_process: ServeProcess, talk: Talk) -> None:
