@@ -2,6 +2,7 @@
 #
 # browser              finds the Chromium that tests/browser drives, and installs Debian's where it may (root, apt).
 # programs             finds nginx, prometheus and promtool, which run what deploy/ ships, and fetches Debian's where it may.
+# typed_programs       sees that what the documentation has one type is there (curl, openssl), and installs it where it may.
 # environment EXTRAS   makes .venv if need be and installs pushpull[EXTRAS] into it, in editable mode. Does nothing when
 #                      that was done before for this pyproject.toml. Progress and errors go to stderr.
 
@@ -80,6 +81,18 @@ browser() {
     PUSHPULL_CHROMIUM=$(find_browser) ||
         fail "no Chromium or Chrome found, which tests/browser needs; on Debian: sudo apt-get install -y --no-install-recommends chromium; or name one: PUSHPULL_CHROMIUM=/path/to/chromium $0"
     export PUSHPULL_CHROMIUM
+}
+
+typed_programs() {
+    for program in curl openssl; do
+        command -v "$program" >/dev/null 2>&1 && continue
+        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+            echo "installing $program, which the documentation has one type" >&2
+            { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$program"; } >&2 ||
+                fail "cannot install $program; its output is above"
+        fi
+        command -v "$program" >/dev/null 2>&1 || fail "no $program found, which tests/docs needs; on Debian: sudo apt-get install -y $program"
+    done
 }
 
 # From PATH, or from .tools; only one that runs: an unpacked program may lack a library.
