@@ -8,6 +8,7 @@ holds ABUSE_S seconds' worth of refusals, and is cut off.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from pushpull.delivery.bucket import Bucket
@@ -27,10 +28,12 @@ SIGNALLED_MAX: Final = 32
 
 
 class Allowance:
-    __slots__ = ("__weakref__", "_abuse", "_frames", "_limits", "_sends", "_signals")
+    __slots__ = ("__weakref__", "_abuse", "_frames", "_limits", "_refused", "_sends", "_signals")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, refused: Callable[[str], None] = lambda what: None) -> None:
+        """`refused` is told what was over the rate: "frames" (and calls), "sends", "signals"."""
         self._limits = limits
+        self._refused = refused
         self._frames = Bucket(limits.frames_per_s, limits.frames_per_s * BURST_S)
         self._sends = Bucket(limits.sends_per_s, limits.sends_per_s * BURST_S)
         self._abuse = Bucket(limits.frames_per_s, limits.frames_per_s * ABUSE_S)
@@ -49,6 +52,7 @@ class Allowance:
 
     def refusal(self, over_ms: int) -> RateLimited:
         """What a frame or a call over the rate is answered."""
+        self._refused("frames")
         rate = self._limits.frames_per_s
         return RateLimited(f"over {rate:g} frames and calls a second of this user", retry_after_ms=over_ms)
 
@@ -62,6 +66,7 @@ class Allowance:
         """Count a send. Raises RateLimited."""
         over_ms = self._sends.take(now)
         if over_ms:
+            self._refused("sends")
             raise RateLimited(f"over {self._limits.sends_per_s:g} sends a second of this user", retry_after_ms=over_ms)
 
     def check_signal(self, cid: Cid, now: float) -> None:
@@ -74,4 +79,5 @@ class Allowance:
             self._signals.popitem(last=False)
         over_ms = bucket.take(now)
         if over_ms:
+            self._refused("signals")
             raise RateLimited(f"over {SIGNALS_PER_S:g} signals a second of this user in {cid}", retry_after_ms=over_ms)

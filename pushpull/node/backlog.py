@@ -86,6 +86,11 @@ class Backlog:
         else:
             self._notices.ring_one(feed, place)
 
+    @property
+    def held_up(self) -> int:
+        """Places that wait for room in their buffer."""
+        return len(self._full)
+
     def settle_full(self) -> None:
         """Try those again whose buffers were full, or that were busy reading. Call several times a second."""
         waiting, self._full = self._full, {}

@@ -33,8 +33,14 @@ class Chores:
         self._parts.appender.refuse_late(time.monotonic())
 
     async def keep_house(self) -> None:
-        """Close the feeds that nobody looks at."""
+        """Close the feeds that nobody looks at, and add up what waits in the buffers."""
         await self._parts.feeds.close_idle(time.monotonic())
+        buffered = 0
+        for n, peer in enumerate(self._parts.peers):
+            buffered += peer.session.connection.buffered
+            if n % TICK_SLICE == TICK_SLICE - 1:
+                await asyncio.sleep(0)
+        self._parts.metrics.buffered_bytes.set(buffered)
 
     async def sweep(self) -> None:
         """Trim logs by age where nobody appends; one node in SWEEP_S does it. Raises StoreUnavailable."""

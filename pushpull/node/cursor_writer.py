@@ -71,6 +71,11 @@ class CursorWriter:
             self._lanes[lane] = writer
         writer.move(cid, uid, delivered, read)
 
+    @property
+    def waiting(self) -> int:
+        """Moves that are not on their way yet."""
+        return sum(writer.count for writer in self._lanes.values())
+
     async def flush(self) -> bool:
         """Write what waits now; False when Redis did not take all of it (that waits on)."""
         return all(await asyncio.gather(*(writer.flush() for writer in self._lanes.values())))
@@ -97,6 +102,10 @@ class _LaneWriter:
         self._waiting: dict[Cid, dict[Uid, CursorMove]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._waiting.values()))
 
     def move(self, cid: Cid, uid: Uid, delivered: str | None, read: str | None) -> None:
         users = self._waiting.setdefault(cid, {})

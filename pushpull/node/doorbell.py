@@ -17,6 +17,7 @@ from typing import Final
 
 from pushpull.model import Cid
 from pushpull.node.background import Background
+from pushpull.node.metrics import Metrics
 from pushpull.store.bells import Bells
 from pushpull.store.values import ControlSubscribed, ProbeEcho, Ring
 
@@ -31,11 +32,20 @@ TURN: Final = 128
 
 
 class Doorbell:
-    def __init__(self, bells: Bells, background: Background, *, rung: Callable[[Sequence[Ring]], None]) -> None:
+    def __init__(
+        self,
+        bells: Bells,
+        background: Background,
+        *,
+        rung: Callable[[Sequence[Ring]], None],
+        metrics: Metrics | None = None,
+    ) -> None:
         self._bells = bells
+        self._metrics = metrics or Metrics()
         self._background = background
         self._rung = rung
         self._probes = 0
+        self._probed_at = 0.0  # when the last one was sent
         self._heard_at: dict[str, float] = {}  # by shard
         self._waits_since: dict[str, float] = {}  # by shard: when it was heard, or its connection was given up, last
 
@@ -75,6 +85,7 @@ class Doorbell:
             rings = await self._next()
             self._rung([ring for ring in rings if not self._is_own(ring)])
             handled += len(rings)
+            self._metrics.bells.inc(len(rings))
             if handled >= TURN:
                 handled = 0
                 await asyncio.sleep(0)
@@ -96,13 +107,16 @@ class Doorbell:
             # A shard's probe channel was asked for in the same breath: prove the new connection at once.
             self._background.spawn(self._probe_once(), "first probe")
         elif isinstance(ring, ProbeEcho):
-            self._heard_at[ring.shard] = self._waits_since[ring.shard] = time.monotonic()
+            self._heard_at[ring.shard] = self._waits_since[ring.shard] = now = time.monotonic()
+            if ring.token == str(self._probes):  # else it is late by more than a turn, and readiness tells of that
+                self._metrics.doorbell_seconds.observe(now - self._probed_at)
             return True
         return False
 
     async def _probe_once(self) -> None:
         await self._give_up_deaf(time.monotonic())
         self._probes += 1
+        self._probed_at = time.monotonic()
         await self._bells.probe(str(self._probes))
 
     async def _give_up_deaf(self, now: float) -> None:

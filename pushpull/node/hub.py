@@ -96,6 +96,11 @@ class Hub:
         """Give a place what it lacks."""
         self._backlog.settle(feed, place)
 
+    @property
+    def held_up(self) -> int:
+        """Places whose next batch waits for room in the device's buffer."""
+        return self._backlog.held_up
+
     def settle_full(self) -> None:
         """Try those again whose buffers were full. Call several times a second."""
         self._backlog.settle_full()

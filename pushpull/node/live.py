@@ -98,6 +98,7 @@ class Live:
             self._tell_updated(feed)
         if change.diverged is not None:
             feed.resetting = True
+            self._parts.metrics.diverged_logs.inc()
             self._parts.background.spawn(self._reset_all(feed, change), f"reset {feed.cid}")
         if change.mentions and (feed.noticed or feed.away):
             self._ring_mentioned(feed, change.mentions)

@@ -68,6 +68,11 @@ class LogReader:
         self._cold: dict[_Range, asyncio.Task[_Cold]] = {}  # under way: one for each place at the most
         self._kept: dict[_Range, _Cold] = {}
 
+    @property
+    def stale(self) -> int:
+        """Feeds whose log is to be read."""
+        return sum(map(len, self._stale.values()))
+
     def mark_stale(self, feed: Feed) -> None:
         """Read this feed's log from its last id, soon."""
         lane = self._lane(feed.cid)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -44,13 +43,16 @@ from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.moves import move_cursors
+from pushpull.node.observation import Observation
 from pushpull.node.overview import Overview
 from pushpull.node.parts import Parts
 from pushpull.node.peer import Authenticate, Peer
 from pushpull.node.peers import Peers
 from pushpull.node.pending import PendingTable
 from pushpull.node.policy import Policy
+from pushpull.node.readiness import Readiness, readiness_of
 from pushpull.node.receipts import TELL_S, Receipts
+from pushpull.node.redis_watch import RedisWatch
 from pushpull.node.reporter import Reporter
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
@@ -71,12 +73,6 @@ AUDIT_JITTER: Final = 0.5
 LEAVE_S: Final = 1.0  # then the node stays listed until its heartbeat is old
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    ready: bool
-    checks: dict[str, str]  # name → "ok" or what is wrong
-
-
 class Node:
     def __init__(self, settings: Settings, store: Store, webhook: Webhook | None = None) -> None:
         """`webhook`: who is told of users that are away; None: nobody."""
@@ -85,7 +81,10 @@ class Node:
         self.store = store
         self.metrics = Metrics()
         self._background = Background()
-        self._doorbell = Doorbell(store.bells(), self._background, rung=lambda rings: self._live.rung(rings))
+        store.watched_by(RedisWatch(self.metrics))
+        self._doorbell = Doorbell(
+            store.bells(), self._background, rung=lambda rings: self._live.rung(rings), metrics=self.metrics
+        )
         reader = LogReader(
             store.log,
             self.metrics,
@@ -109,7 +108,7 @@ class Node:
             metrics=self.metrics,
             background=self._background,
             peers=peers,
-            allowances=Allowances(settings.limits),
+            allowances=Allowances(settings.limits, self.metrics),
             feeds=feeds,
             reader=reader,
             hub=hub,
@@ -145,6 +144,7 @@ class Node:
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
         self._deletions = Deletions(store)
         self._pending = PendingTable(store)
+        self._observation = Observation(self.parts, self._doorbell, offline=webhook is not None)
         self.parts.hub.redeliveries.note = self._note_redelivery
         self.parts.hub.settled_window = self._pending.drop
 
@@ -152,6 +152,7 @@ class Node:
 
     async def start(self) -> None:
         """Subscribe, say that this node is here, start what runs by the clock. Raises StoreUnavailable."""
+        self._observation.start(self._background)
         await self._doorbell.start(self.id)
         await self.policy.read()
         await self._heartbeat.beat()
@@ -186,6 +187,7 @@ class Node:
 
     async def stop(self) -> None:
         """End every task and leave the registry. The store is the caller's to close."""
+        self._observation.stop()
         await self._background.stop()
         await self._away.stop()
         await self._doorbell.stop()
@@ -206,6 +208,8 @@ class Node:
     ) -> Peer | None:
         """A socket was opened. None: this node is full or draining, refuse it."""
         if self.parts.draining or self.parts.peers.full:
+            reason = "draining" if self.parts.draining else "full"
+            self.metrics.refused_connects.labels(reason).inc()
             return None
         return Peer(self.parts, connection, authenticate, claims=claims)
 
@@ -265,13 +269,7 @@ class Node:
         return [{"node": node.id, "age_ms": node.age_ms, **node.info} for node in await self.store.nodes.alive()]
 
     async def readiness(self) -> Readiness:
-        health = await self.store.health()
-        checks = {
-            "redis": "ok" if health.ok else health.detail,
-            "doorbell": "ok" if self._doorbell.hears else "no probe came back through pub/sub lately",
-            "draining": "ok" if not self.parts.draining else "this node is going away",
-        }
-        return Readiness(all(state == "ok" for state in checks.values()), checks)
+        return await readiness_of(self.store, self._doorbell, draining=self.parts.draining)
 
     # ------------------------------------------------------------------------------------------------ by the clock
 

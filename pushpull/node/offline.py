@@ -190,7 +190,10 @@ class Offline:
             await self._marks.mark([job.cid])
             return False
         if notification.users:
-            answer = await self._webhook.post(notification.id, body_of(notification, await self._small(notification)))
+            body = body_of(notification, await self._small(notification))
+            began = time.monotonic()
+            answer = await self._webhook.post(notification.id, body)
+            self._metrics.offline_call_seconds.observe(time.monotonic() - began)
             self._metrics.offline_calls.labels(answer.outcome).inc()
             if answer.outcome != "delivered":
                 raise PutOff(answer)

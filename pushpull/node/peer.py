@@ -20,6 +20,7 @@ from pushpull.delivery.session import Session
 from pushpull.errors import PushpullError, RateLimited, Unauthenticated
 from pushpull.model import LINE_LOST, Cid, Claims, SessionId
 from pushpull.node.listing import Listing
+from pushpull.node.metrics import CUT
 from pushpull.node.opening import entered, on_loop_clock, record_of, welcome
 from pushpull.node.parts import Parts
 from pushpull.node.requests import Requests
@@ -105,22 +106,27 @@ class Peer:
 
     def close(self, code: int, reason: str) -> None:
         self.session.close(code, reason)
-        self._connection.close(code, reason)
+        self._end(code, reason)
 
     def abort(self) -> None:
         """End the connection at once."""
+        self._parts.metrics.closes.labels(CUT).inc()
         self._connection.abort()
+
+    def _end(self, code: int, reason: str) -> None:
+        self._parts.metrics.closes.labels(str(code)).inc()
+        self._connection.close(code, reason)
 
     def write(self, data: bytes) -> None:
         self._connection.write(data)
 
     def tick(self, now: float) -> None:
         if self._connection.stalled_s(now) > self._parts.settings.limits.stall_s:
-            self._connection.abort()
+            self.abort()
             return
         due = self.session.tick(now)
         if isinstance(due, decisions.Close):
-            self._connection.close(due.code, due.reason)
+            self._end(due.code, due.reason)
         elif due is not None:
             self._connection.write(due.data)
 
@@ -162,7 +168,7 @@ class Peer:
             case decisions.Renew(token):
                 self._start(self._renew(token), None)
             case decisions.Close(code, reason):
-                self._connection.close(code, reason)
+                self._end(code, reason)
 
     def _fetch(self, decision: decisions.Fetch) -> None:
         if not self._requests.fetch_held(decision):
@@ -247,7 +253,7 @@ class Peer:
         self._claims = claims
         refused = self.session.renewed(claims.uid, expires_at=on_loop_clock(claims.expires_at))
         if refused is not None:
-            self._connection.close(refused.code, refused.reason)
+            self._end(refused.code, refused.reason)
 
     def revoked_before(self, ts: float) -> None:
         """Tokens issued before `ts` (s since 1970) are refused from now on."""

@@ -21,6 +21,7 @@ from pushpull.store.ear import Ear
 from pushpull.store.keys import Keys
 from pushpull.store.servers import Server, Servers, Shard
 from pushpull.store.values import ControlSubscribed, ProbeEcho, Ring, Subscribed
+from pushpull.store.watch import Nobody, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,11 @@ MANY_HEARD_S = 1.0
 class Bells:
     """All that is heard. One task calls `next` and `ready`; any may call the rest."""
 
-    def __init__(self, servers: Servers, keys: Keys, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, servers: Servers, keys: Keys, *, clock: Callable[[], float] | None = None, watch: Watch | None = None
+    ) -> None:
         self._servers = servers
+        self._watch = watch or Nobody()
         self._keys = keys
         self._clock = clock or asyncio.get_running_loop().time
         self._node = ""
@@ -177,6 +181,7 @@ class Bells:
     # ------------------------------------------------------------------------------------------------ meaning
 
     def lost(self) -> None:
+        self._watch.lost_bells()
         self._servers.renew_soon()
 
     def subscribed(self, channel: bytes) -> Ring | None:

@@ -145,6 +145,22 @@ class Jobs:
         pending = sum(reply[0] for reply in await self._wire.commands(asked, again=True))
         return JobCounts(due=due, waiting=max(0, queued - pending), pending=pending, dead=dead)
 
+    async def oldest_ms(self) -> int | None:
+        """Since when (ms since 1970, by Redis' clock) somebody has been owed a look the longest: of the conversations
+        whose time has come and that have no job yet, and of those with one. None: nobody is."""
+        found = await self._wire.commands(
+            [
+                command
+                for shard in range(SHARDS)
+                for due, jobs in [self._names(shard, "due", "jobs")]
+                for command in (("ZRANGE", due, 0, 0, "WITHSCORES"), ("XRANGE", jobs, "-", "+", "COUNT", 1))
+            ],
+            again=True,
+        )
+        since = [int(float(due[1])) for due in found[0::2] if due]
+        since += [int(jobs[0][0].partition(b"-")[0]) for jobs in found[1::2] if jobs]
+        return min(since, default=None)
+
     async def dead(self, *, limit: int) -> list[DeadLetter]:
         """Dead letters, the newest first."""
         commands: list[tuple[Arg, ...]] = [

@@ -71,6 +71,18 @@ def unavailable(error: BaseException, what: str) -> StoreUnavailable:
     return StoreUnavailable(f"redis failed {what} ({code or type(error).__name__})")
 
 
+def reason_of(error: BaseException) -> str:
+    """The same in one word, for counting: not_confirmed, timeout, unreachable, readonly, oom, … or other."""
+    code = _code_of(error)
+    if isinstance(error, NotConfirmed):
+        return "not_confirmed"
+    if code in _REFUSALS:
+        return code.lower()
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
+        return "timeout"
+    return "unreachable" if isinstance(error, LOST) else "other"
+
+
 def _code_of(error: BaseException) -> str:
     for cls, code in _PREFIX_OF_CLASS:
         if isinstance(error, cls):

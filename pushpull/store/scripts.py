@@ -20,8 +20,9 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_rand
 
 from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.store.exchange import Barrier
-from pushpull.store.refusals import LOST, unavailable
+from pushpull.store.refusals import LOST, reason_of, unavailable
 from pushpull.store.servers import Servers
+from pushpull.store.watch import Nobody, Watch
 
 RETRY_WAIT_S: Final = 0.05  # at most, before the first retry
 RETRY_WAIT_MAX_S: Final = 0.5
@@ -96,6 +97,7 @@ class Wire:
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._closed = False
+        self.watch: Watch = Nobody()
 
     def close(self) -> None:
         """From now on every call raises StoreUnavailable: one that is tried again would open a connection anew."""
@@ -137,7 +139,7 @@ class Wire:
 
         replies = await self._settle(len(calls), attempt, again=again)
         return [
-            unavailable(reply, call.script.name) if isinstance(reply, Exception) else reply
+            self._given_up(reply, call.script.name) if isinstance(reply, Exception) else reply
             for call, reply in zip(calls, replies, strict=True)
         ]
 
@@ -167,7 +169,7 @@ class Wire:
         replies = await self._settle(len(commands), attempt, again=again)
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, Exception):
-                raise unavailable(reply, str(command[0]))
+                raise self._given_up(reply, str(command[0]))
         return replies
 
     async def everywhere(self, *command: Arg) -> list[Reply]:
@@ -177,7 +179,7 @@ class Wire:
         found = await asyncio.gather(*(shard.server.exchange([command]) for shard in shards))
         for (reply,) in found:
             if isinstance(reply, Exception):
-                raise unavailable(reply, str(command[0]))
+                raise self._given_up(reply, str(command[0]))
         return [reply for (reply,) in found]
 
     async def keys_like(self, pattern: str, *, chunk: int) -> AsyncIterator[list[bytes]]:
@@ -188,7 +190,7 @@ class Wire:
                 self._require_open()
                 (found,) = await shard.server.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", chunk)])
                 if isinstance(found, Exception):
-                    raise unavailable(found, "SCAN")
+                    raise self._given_up(found, "SCAN")
                 cursor, keys = int(found[0]), found[1]
                 yield keys
                 if cursor == 0:
@@ -201,6 +203,7 @@ class Wire:
         began = time.monotonic()
         self._require_open()
         replies = await attempt(range(count))  # by itself: tenacity costs 20 µs, as much as the rest of a small call
+        self.watch.exchanged(time.monotonic() - began, count)
         if not (unsettled := self._unsettled(replies, again=again)):
             return replies
 
@@ -208,6 +211,7 @@ class Wire:
             nonlocal unsettled
             await self._servers.renew()
             self._require_open()
+            self.watch.tried_again(len(unsettled))
             for i, reply in zip(unsettled, await attempt(unsettled), strict=True):
                 replies[i] = reply
             unsettled = self._unsettled(replies, again=again)
@@ -221,6 +225,10 @@ class Wire:
             retry_error_callback=lambda state: None,  # what is not settled by then says so in its place
         )(retry)
         return replies
+
+    def _given_up(self, problem: Exception, what: str) -> StoreUnavailable:
+        self.watch.failed(reason_of(problem))
+        return unavailable(problem, what)
 
     def _unsettled(self, replies: Sequence[Reply], *, again: bool) -> list[int]:
         """The places of what is worth another try."""

@@ -24,6 +24,7 @@ from pushpull.store.jobs import Jobs
 from pushpull.store.keys import Keys, tag_of
 from pushpull.store.log import Log
 from pushpull.store.members import Members
+from pushpull.store.memory import Memory, memory_of
 from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
 from pushpull.store.policy import PolicyStore
@@ -34,6 +35,7 @@ from pushpull.store.servers import Servers
 from pushpull.store.signals import Signals
 from pushpull.store.sweep import Sweeper
 from pushpull.store.values import Health
+from pushpull.store.watch import Nobody, Watch
 
 HEALTH_TIMEOUT_S: Final = 2.5  # more than a socket's patience where another server may take over
 
@@ -51,6 +53,7 @@ class Store:
         window_ms = settings.idempotency.window_s * 1000
         self._keys = keys = Keys(settings.redis.prefix)
         self._wire = wire = Wire(servers)
+        self._watch: Watch = Nobody()
         self.sweeper = Sweeper(wire, keys, days=retention.max_age_days, retained=retention.max_messages)
         self.log = Log(
             wire,
@@ -104,7 +107,15 @@ class Store:
 
     def bells(self) -> Bells:
         """A listener on connections of its own, one to each primary; call its `start` before anything else."""
-        return Bells(self._servers, self._keys)
+        return Bells(self._servers, self._keys, watch=self._watch)
+
+    def watched_by(self, watch: Watch) -> None:
+        """Tell `watch` of what goes to Redis from now on; call it before `bells`."""
+        self._watch = self._wire.watch = watch
+
+    async def memory(self) -> list[Memory]:
+        """What each primary uses; those that do not answer are left out. Raises nothing."""
+        return await memory_of(self._servers)
 
     async def health(self) -> Health:
         """Probe each primary: reachable, writable, with its replicas, not evicting. Never raises; within 2.5 s."""

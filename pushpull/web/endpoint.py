@@ -118,7 +118,10 @@ def routes_of(endpoints: Sequence[Endpoint]) -> list[Route]:
 
 def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:
     async def dispatch(request: Request) -> Response:
-        return await _answer(by_method["GET" if request.method == "HEAD" else request.method], request)
+        answer = await _answer(by_method["GET" if request.method == "HEAD" else request.method], request)
+        service: Service = request.app.state.service
+        service.node.metrics.http_answers.labels(str(answer.status_code)).inc()
+        return answer
 
     return Route(path, dispatch, methods=list(by_method))
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pushpull.delivery.bucket import Bucket
 from pushpull.delivery.frames import SUBPROTOCOL
+from pushpull.errors import Unauthenticated
 from pushpull.model import Claims, Goodbye
 from pushpull.node.node import Node
 from pushpull.web.auth import Authenticator
@@ -52,12 +53,18 @@ class Gate:
     def admits(self, now: float) -> bool:
         """Whether one more may upgrade now, by the rate and by how many are about to open a session; none while the
         node drains, so that a proxy takes it to another node. Cheap: a crowd that comes back is turned away here."""
+        refused = self._refusal(now)
+        if refused:
+            self.node.metrics.refused_connects.labels(refused).inc()
+        return not refused
+
+    def _refusal(self, now: float) -> str:
+        """Why not, in the metrics' words; "": it may."""
         if self.node.parts.draining:
-            return False
-        admitted = self.handshaking < self._most_handshakes and not self._connects.take(now)
-        if not admitted:
-            self.node.metrics.refused_connects.inc()
-        return admitted
+            return "draining"
+        if self.handshaking >= self._most_handshakes:
+            return "handshakes"
+        return "rate" if self._connects.take(now) else ""
 
     def allows_origin(self, headers: Mapping[str, str]) -> bool:
         """Whether a browser on the page's origin may connect; whoever sends no Origin is no browser."""
@@ -81,8 +88,12 @@ class Gate:
 
     async def authenticate(self, token: str) -> Claims:
         """Raises Unauthenticated; StoreUnavailable where it cannot be known whether the token was revoked."""
-        claims = await self._authenticator.user(token)
-        await self.node.check_revoked(claims.uid, claims.issued_at)
+        try:
+            claims = await self._authenticator.user(token)
+            await self.node.check_revoked(claims.uid, claims.issued_at)
+        except Unauthenticated as problem:
+            self.node.metrics.refused_tokens.labels(problem.reason).inc()
+            raise
         return claims
 
     async def authenticate_upgrade(self, token: str) -> Claims:

@@ -195,3 +195,22 @@ async def test_workers_that_are_no_more_are_forgotten(real_store: Store, monkeyp
     await jobs.take("busy", most=1)
     idle_shards = await jobs.forget_workers()
     assert idle_shards == SHARDS - 1, "one that has a job is not forgotten"
+
+
+async def test_how_long_somebody_is_owed_counts_from_when_its_time_came(store: Store, jobs: Jobs) -> None:
+    assert await jobs.oldest_ms() is None
+    await jobs.mark(CIDS[:6], delay_s=60)
+    later_ms = await jobs.oldest_ms()
+    await due(jobs, *CIDS[6:])
+    due_ms = await jobs.oldest_ms()
+    assert later_ms is not None
+    assert due_ms is not None
+    assert 59_000 < later_ms - due_ms < 61_000, "what is not due yet is owed in the future"
+
+    taken = await jobs.take("w", most=100)
+    assert cids(taken) == sorted(CIDS[6:])
+    queued_ms = await jobs.oldest_ms()
+    assert queued_ms is not None
+    assert 0 <= queued_ms - due_ms < 5_000, "a job counts until it has ended"
+    await jobs.finish(taken)
+    assert await jobs.oldest_ms() == later_ms

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
-
 from pushpull.delivery import frames
 from pushpull.delivery.ruling import Ruling
 from pushpull.errors import (
@@ -39,6 +37,7 @@ from pushpull.model import (
 )
 from pushpull.node.allowances import Allowances
 from pushpull.node.attendance import Present
+from pushpull.node.metrics import Metrics
 from pushpull.node.overview import Busy, ranked
 from pushpull.node.policy import Policy
 from pushpull.node.report import Report
@@ -211,13 +210,12 @@ class FakeNode:
         self.id = "n1"
         self.ready = True
         self.policy = Policy(settings, FakePolicyStore(), changed=lambda: None)  # type: ignore[arg-type]
-        self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits), draining=False)
+        self.metrics = Metrics()
+        self.metrics.appends.inc()
+        self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits, self.metrics), draining=False)
         self.attendance = SimpleNamespace(of=self._present)
         self.overview = SimpleNamespace(reports=self._reports, busiest=self._busiest)
         self.asked_pending: dict[str, Any] = {}
-        registry = CollectorRegistry()
-        Counter("pushpull_appends", "messages stored", registry=registry).inc()
-        self.metrics = SimpleNamespace(registry=registry)
         self._ms = itertools.count(1_700_000_000_000)
 
     async def _present(self, cid: Cid) -> Present:
