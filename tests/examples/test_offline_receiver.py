@@ -1,4 +1,4 @@
-"""The examples run, against a service."""
+"""The receiver of offline notifications, against a service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pushpull.web.webhook import signature
 from tests.e2e.service import API_KEY, ServiceProcess
 from tests.receiver import SECRET
 
-RECEIVER = Path(__file__).parent.parent / "examples" / "offline_receiver.py"
+RECEIVER = Path(__file__).parents[2] / "examples" / "offline_receiver.py"
 
 
 @pytest.fixture
