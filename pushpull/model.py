@@ -273,3 +273,24 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     newest: int  # the newest message up to there that is not quiet; 0: not known
     made_ms: int
     users: tuple[Owed, ...]  # empty: all have caught up since
+
+
+class MovedMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message on its way from one service into another, with the place and the time it has."""
+
+    seq: int
+    ms: int
+    id: LogId | None  # None: made where it is stored, of seq, ms and content
+    draft: Draft | None  # None: it was redacted, its place stays empty
+    quiet: bool
+
+
+class MovedMember(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A member on its way into another service: with the head it joined at, and its cursors."""
+
+    uid: Uid
+    role: Role
+    joined: int
+    delivered: int
+    read: int
+    prefs: Prefs = DEFAULT_PREFS

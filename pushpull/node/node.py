@@ -43,6 +43,7 @@ from pushpull.node.load import LoadMeter
 from pushpull.node.log_reader import LogReader
 from pushpull.node.metrics import Metrics
 from pushpull.node.moves import move_cursors
+from pushpull.node.moving import Moving
 from pushpull.node.observation import Observation
 from pushpull.node.overview import Overview
 from pushpull.node.parts import Parts
@@ -141,6 +142,7 @@ class Node:
         self._heartbeat = Heartbeat(self.parts, lag_s=lambda: self._load.lag_s)
         self.reporter = Reporter(self.parts, self._load)
         self.overview = Overview(store)
+        self.moving = Moving(store, settings.limits)
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
         self._deletions = Deletions(store)
         self._pending = PendingTable(store)

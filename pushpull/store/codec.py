@@ -18,6 +18,7 @@ import msgspec
 
 from pushpull.errors import Invalid
 from pushpull.model import (
+    DEFAULT_PREFS,
     TAG_DIGEST_BITS,
     Cid,
     ConversationSettings,
@@ -203,6 +204,11 @@ def prefs(raw: bytes) -> Prefs:
     """Decode `<notify> <mute until, ms; 0: not muted>`."""
     notify, _, mute_until = raw.decode().partition(" ")
     return Prefs(notify, int(mute_until) or None)
+
+
+def prefs_field(said: Prefs) -> str:
+    """What `prefs` decodes; empty where a member has said nothing."""
+    return "" if said == DEFAULT_PREFS else f"{said.notify} {said.mute_until or 0}"
 
 
 def is_error(reply: Any) -> bool:

@@ -112,6 +112,14 @@ class Keys:
         """The idempotency bucket of entries whose ms lies in [bucket × window, (bucket + 1) × window)."""
         return self._conversation(cid, f"cmid:{bucket}")
 
+    def importing(self, cid: Cid) -> str:
+        """How far an import of the conversation is, until all of it is here."""
+        return self._conversation(cid, "import")
+
+    def imported(self, cid: Cid, number: int, part: str) -> str:
+        """What the conversation's import of that number has brought so far, kept apart: `log`, `members` …"""
+        return self._conversation(cid, f"import:{number}:{part}")
+
     def bell(self, cid: Cid) -> str:
         return self._conversation(cid, "bell")
 

@@ -19,7 +19,9 @@ from pushpull.store.deletions import Deletions
 from pushpull.store.devices import Devices
 from pushpull.store.erasure import Erasure
 from pushpull.store.exchange import Barrier
+from pushpull.store.exports import Exports
 from pushpull.store.health import check_health
+from pushpull.store.imports import Imports
 from pushpull.store.jobs import Jobs
 from pushpull.store.keys import Keys, tag_of
 from pushpull.store.log import Log
@@ -72,6 +74,14 @@ class Store:
         self.conversations = Conversations(wire, keys, self.members, window_ms=window_ms)
         self.erasure = Erasure(wire, keys, self.members, window_ms=window_ms)
         self.deletions = Deletions(wire, keys)
+        self.exports = Exports(wire, keys, self.members)
+        self.imports = Imports(
+            wire,
+            keys,
+            window_ms=window_ms,
+            most_conversations=limits.conversations_per_user,
+            barrier=barrier,
+        )
         self.pending = Pending(wire, keys, self.cursors)
         self.absences = Absences(wire, keys, by=settings.offline.withdraw_by)
         self.jobs = Jobs(wire, keys, idle_s=settings.offline.silence_s)

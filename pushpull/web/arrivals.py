@@ -17,6 +17,7 @@ import resource
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pushpull.settings import Limits
@@ -32,6 +33,8 @@ HEADER_BYTES: Final = 32 * 1024
 FILES_KEPT: Final = 128
 """Files that connections leave free: Redis' connections, logs, what accept takes before a newcomer is refused."""
 SWEEP_S: Final = 1.0
+GOES_ON: Final = "pushpull.goes_on"
+"""Among the extensions of a request's scope; see still_going."""
 
 TOO_LARGE: Final = STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -84,6 +87,13 @@ class Arrivals:
         self._bodies[arrival] = now + BODY_S
         self._calls.setdefault(arrival, now + CALL_S)
 
+    def goes_on(self, arrival: Arrival, now: float) -> None:
+        """A call that takes as long as it takes has come further: what it owes is due later."""
+        if self._bodies.pop(arrival, None) is not None:
+            self._bodies[arrival] = now + BODY_S
+        if self._calls.pop(arrival, None) is not None:
+            self._calls[arrival] = now + CALL_S
+
     def body_came(self, arrival: Arrival) -> None:
         self._bodies.pop(arrival, None)
 
@@ -123,6 +133,16 @@ class Arrivals:
         self.sweep(loop.time())
         if self._here:
             self.keep_sweeping(loop)
+
+
+def still_going(scope: Scope) -> None:
+    """Some of a long body was read, or some of a long answer is on its way: the request's time begins anew.
+
+    For calls that only servers make; nobody else may hold a connection for longer than the constants above say.
+    """
+    goes_on = scope.get("extensions", {}).get(GOES_ON)
+    if goes_on is not None:  # not where another server than ours runs the app
+        goes_on()
 
 
 def _files() -> int:
@@ -178,6 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = self._header_bytes or 0
         self._arrivals.begin(self, self.loop.time())
         super().on_message_begin()
+        self.scope["extensions"] = {GOES_ON: self._goes_on}  # type: ignore[dict-item]  # ours, not one of the spec's
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
@@ -192,6 +213,9 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._arrivals.answered(self)
         super().on_response_complete()
+
+    def _goes_on(self) -> None:
+        self._arrivals.goes_on(self, self.loop.time())
 
     def _refuse_header(self) -> None:
         if not self.transport.is_closing():

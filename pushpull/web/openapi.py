@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from pushpull.delivery import transfer
 from pushpull.web.endpoint import Endpoint, Who
 from pushpull.web.parameters import NAME_SCHEMA, SEQ_SCHEMA
 from pushpull.web.problems import MEDIA_TYPE, Problem
 
 REF_TEMPLATE: Final = "#/components/schemas/{name}"
+
+Lines = Annotated[str, msgspec.Meta(description="one JSON object a line")]
+"""The type of a body that is streamed: application/x-ndjson."""
 
 _SECURITY: Final[dict[Who, list[dict[str, list[str]]]]] = {
     Who.ANYBODY: [],
@@ -67,7 +71,7 @@ def _operation(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
         "responses": _responses(endpoint, schema_of),
     }
     if endpoint.body is not None:
-        content = {"application/json": {"schema": schema_of[str(endpoint.body)]}}
+        content = {_media_type(endpoint.body): {"schema": schema_of[str(endpoint.body)]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -89,8 +93,13 @@ def _responses(endpoint: Endpoint, schema_of: dict[str, Any]) -> dict[str, Any]:
     for status, answer in endpoint.answers.items():
         responses[str(status)] = {"description": HTTPStatus(status).phrase}
         if answer is not None:
-            media_type = "text/plain" if answer is str else "application/json"
-            responses[str(status)]["content"] = {media_type: {"schema": schema_of[str(answer)]}}
+            responses[str(status)]["content"] = {_media_type(answer): {"schema": schema_of[str(answer)]}}
     problem = {"schema": schema_of[str(Problem)]}
     responses["default"] = {"description": "an error", "content": {MEDIA_TYPE: problem}}
     return responses
+
+
+def _media_type(kind: Any) -> str:
+    if kind is Lines:
+        return transfer.MEDIA_TYPE
+    return "text/plain" if kind is str else "application/json"

@@ -24,6 +24,9 @@ POST /v1/conversations/{cid}/messages
 POST /v1/messages
 GET /v1/conversations/{cid}/messages
 DELETE /v1/conversations/{cid}/messages/{seq}
+GET /v1/conversations/{cid}/export
+POST /v1/conversations/{cid}/import
+DELETE /v1/conversations/{cid}/import
 PUT /v1/conversations/{cid}/cursors/{uid}
 PUT /v1/conversations/{cid}/me
 GET /v1/conversations/{cid}/receipts/{seq}
