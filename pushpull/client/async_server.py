@@ -154,6 +154,14 @@ class AsyncServer(Backend):
         """Refuse the user's tokens issued before `ts` (seconds since 1970), and close their sessions."""
         return await self._run(calls.revoke_before(uid, ts))
 
+    async def delete_user(self, uid: str, *, messages: str) -> Json:
+        """Delete the user; its messages: "keep" or "redact". Returns at once how that stands, as `deletion` does."""
+        return await self._run(calls.delete_user(uid, messages))
+
+    async def deletion(self, uid: str) -> Json:
+        """How the user's deletion stands: {state, messages, conversations: {done, total}, redacted, …, error}."""
+        return await self._run(calls.deletion(uid))
+
     async def policy(self) -> Json:
         """The delivery settings in force, {key: {value, origin}}."""
         return await self._run(calls.policy())

@@ -247,6 +247,14 @@ def revoke_before(uid: str, ts: int) -> Call[Json]:
     return Call("PUT", _user(uid, "/revoked_before"), _same, body=_encoded({"ts": ts}))
 
 
+def delete_user(uid: str, messages: str) -> Call[Json]:
+    return Call("DELETE", _user(uid, ""), _same, query={"messages": messages})
+
+
+def deletion(uid: str) -> Call[Json]:
+    return Call("GET", _user(uid, "/deletion"), _same)
+
+
 def policy() -> Call[Json]:
     return Call("GET", "/v1/policy", _same)
 

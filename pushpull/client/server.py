@@ -152,6 +152,14 @@ class Server(Backend):
         """Refuse the user's tokens issued before `ts` (seconds since 1970), and close their sessions."""
         return self._run(calls.revoke_before(uid, ts))
 
+    def delete_user(self, uid: str, *, messages: str) -> Json:
+        """Delete the user; its messages: "keep" or "redact". Returns at once how that stands, as `deletion` does."""
+        return self._run(calls.delete_user(uid, messages))
+
+    def deletion(self, uid: str) -> Json:
+        """How the user's deletion stands: {state, messages, conversations: {done, total}, redacted, …, error}."""
+        return self._run(calls.deletion(uid))
+
     def policy(self) -> Json:
         """The delivery settings in force, {key: {value, origin}}."""
         return self._run(calls.policy())

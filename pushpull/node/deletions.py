@@ -33,9 +33,9 @@ RENEW_S: Final = LEASE_S / 3
 LATER_S: Final = 5.0
 TRIES_MAX: Final = 50
 """Failures in a row, four minutes of them and more, before it is given up; asked for again it goes on."""
-CLOSED_S: Final = 5.0
-"""How long the nodes have for ending the sessions; one that does not hear of it finds them revoked."""
-LOOK_S: Final = 0.1
+CLOSED_S: Final = 1.0
+"""How long the nodes have for ending the sessions and writing down that they did; one that does not hear of it finds
+them revoked."""
 NEVER: Final = 100_000_000_000
 """s since 1970: no token was issued after it."""
 
@@ -103,12 +103,11 @@ class _Work:
 
     async def _shut_out(self) -> None:
         presence = self._store.presence
+        open_now = await presence.sessions(self._user)
         await presence.revoke_before(self._user, NEVER)
         await presence.kick(self._user)
-        give_up = time.monotonic() + CLOSED_S
-        while time.monotonic() < give_up and await presence.sessions(self._user):
-            await asyncio.sleep(LOOK_S)
-            await self._step()
+        if open_now:
+            await asyncio.sleep(CLOSED_S)
 
     async def _find(self) -> None:
         """Whatever names the user, whether its own list does or not."""

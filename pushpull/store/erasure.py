@@ -14,7 +14,7 @@ from pushpull.errors import NoSuchConversation, StoreUnavailable
 from pushpull.model import Cid, Uid, ts_of
 from pushpull.store.control import announce
 from pushpull.store.keys import Keys
-from pushpull.store.members import Members, slices
+from pushpull.store.members import Members
 from pushpull.store.scripts import Call, Script, Wire
 from pushpull.store.values import Announcement
 
@@ -24,7 +24,7 @@ LOOKS: Final = 3
 """At all of them, where keys went to another server meanwhile and may have been passed over."""
 SCANNED: Final = 1000
 """Fields of a hash or a sorted set in one call, some 0.3 ms of Redis."""
-ENTRIES: Final = 200
+ENTRIES: Final = 128
 BYTES: Final = 512 * 1024
 """Of a log in one call: one to two ms of Redis."""
 COPY_EXPIRES_MS: Final = 600_000
@@ -75,15 +75,24 @@ class Erasure:
             await self._members.forget_hints(cid, [uid])
         yield
         async for field in self._fields("HSCAN", keys.pending(cid), f"{uid} *"):
-            await self._wire.command("HDEL", keys.pending(cid), *field, again=True)
+            if field:
+                await self._wire.command("HDEL", keys.pending(cid), *field, again=True)
             yield
-        for bucket in buckets_of(0 if last_id is None else ts_of(last_id.decode()), self._window_ms):
-            async for field in self._fields("HSCAN", keys.cmids(cid, bucket), f"{uid}/*"):
-                await self._wire.command("HDEL", keys.cmids(cid, bucket), *field, again=True)
-            yield
+        for key in await self._cmids(cid, 0 if last_id is None else ts_of(last_id.decode())):
+            async for field in self._fields("HSCAN", key, f"{uid}/*"):
+                if field:
+                    await self._wire.command("HDEL", key, *field, again=True)
+                yield
         async for entry in self._fields("ZSCAN", keys.mentions(cid), f"*,{uid},*"):
-            await self._wire.run(Call(_UNMENTION, [keys.mentions(cid)], [uid, *entry]), again=True)
+            if entry:
+                await self._wire.run(Call(_UNMENTION, [keys.mentions(cid)], [uid, *entry]), again=True)
             yield
+
+    async def _cmids(self, cid: Cid, last_ms: int) -> list[str]:
+        """The idempotency buckets there are."""
+        keys = [self._keys.cmids(cid, bucket) for bucket in buckets_of(last_ms, self._window_ms)]
+        there = await self._wire.commands([("EXISTS", key) for key in keys], again=True)
+        return [key for key, is_there in zip(keys, there, strict=True) if is_there]
 
     async def forget_row(self, cid: Cid, uid: Uid) -> None:
         """Take the user out of what `forget` left: after it `naming` does not find it here any more."""
@@ -93,14 +102,13 @@ class Erasure:
         await self._wire.run(Call(_FORGET, names, [uid]), again=True)
 
     async def _fields(self, command: str, key: str, pattern: str) -> AsyncIterator[list[bytes]]:
-        """What matches of a hash or a sorted set, some at a time. Ends where the key is gone."""
+        """What matches of a hash or a sorted set, as each look at some of it finds it; most find nothing."""
         cursor: int | bytes = 0
         while True:
             cursor, found = await self._wire.command(
                 command, key, cursor, "MATCH", pattern, "COUNT", SCANNED, again=True
             )
-            for piece in slices(found[::2], SCANNED):
-                yield list(piece)
+            yield found[::2]
             if int(cursor) == 0:
                 return
 

@@ -253,6 +253,28 @@ class SessionsAnswer(msgspec.Struct, kw_only=True):
     sessions: list[SessionAnswer]
 
 
+class Counted(msgspec.Struct):
+    """How many of them are done; `total` null: they are still being looked for."""
+
+    done: int
+    total: int | None
+
+
+class DeletionAnswer(msgspec.Struct, kw_only=True):
+    """How a user's deletion stands; `none`: nobody asked for one, or it ended over a week ago. `redacted` counts
+    entries of logs, edits and reactions among them; `error`: what keeps it from going on. Times are ms since 1970."""
+
+    user: str
+    state: Literal["none", "waiting", "running", "done", "failed"]
+    messages: Literal["keep", "redact"] | None
+    conversations: Counted
+    redacted: int
+    asked: int | None
+    started: int | None
+    ended: int | None
+    error: str | None
+
+
 class RevokedAnswer(msgspec.Struct, kw_only=True):
     user: str
     revoked_before: int

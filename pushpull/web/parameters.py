@@ -73,7 +73,27 @@ class MemberPlace:
         return {"type": "string", "pattern": rf"^([0-9]{{1,16}}~)?{NAME_PATTERN}$"}
 
 
-Parameter = Whole | Name[Any] | MemberPlace
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words in the query, which must be said."""
+
+    name: str
+    about: str
+    words: tuple[str, ...]
+
+    def read(self, query: QueryParams) -> str:
+        """The word. Raises Invalid."""
+        given = _once(self.name, query)
+        if given in self.words:
+            return given
+        was = "is not given" if given is None else f"{given!a:.40} is unknown"
+        raise Invalid(f"{self.name} {was}: expected {' or '.join(self.words)}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.words)}
+
+
+Parameter = Whole | Name[Any] | MemberPlace | Choice
 
 NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
 SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": EXACT_MAX}

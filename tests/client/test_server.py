@@ -89,6 +89,8 @@ SENT = {"cid": "c", "cmid": "m1", "id": "1-1", "dup": False}
         (lambda s: s.kick("bob"), "DELETE /v1/users/bob/sessions"),
         (lambda s: s.kick("bob", "s1"), "DELETE /v1/users/bob/sessions/s1"),
         (lambda s: s.revoke_before("bob", 5), "PUT /v1/users/bob/revoked_before"),
+        (lambda s: s.delete_user("bob", messages="keep"), "DELETE /v1/users/bob?messages=keep"),
+        (lambda s: s.deletion("bob"), "GET /v1/users/bob/deletion"),
         (lambda s: s.policy(), "GET /v1/policy"),
         (lambda s: s.ready(), "GET /readyz"),
     ],

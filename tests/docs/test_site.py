@@ -110,7 +110,8 @@ def test_every_setting_every_command_and_every_call_has_its_place(pages: dict[Pa
     )
 
     assert set(flattened(Settings())) <= settings.anchors
-    assert {context.info_name for context in contexts()} <= commands.anchors
+    titles = {context.command_path.removeprefix("pushpull ").replace(" ", "-") for context in contexts()}
+    assert titles <= commands.anchors
     for endpoint in ENDPOINTS:
         assert f"{endpoint.method} {endpoint.path}" in calls.text
     for context in contexts():

@@ -85,6 +85,7 @@ def furnish(client: httpx2.Client) -> None:
     key = CALLERS["server"]
     client.put("/v1/conversations/room", json={"settings": {}}, headers=key).raise_for_status()
     client.post("/v1/conversations/room/members", json={"add": ["bob", "alice"]}, headers=key).raise_for_status()
+    client.put("/v1/users/bob/revoked_before", json={"ts": 0}, headers=key).raise_for_status()
     message = {"cmid": "first", "body": "hi", "from": "alice"}
     client.post("/v1/conversations/room/messages", json=message, headers=key).raise_for_status()
 

@@ -38,6 +38,8 @@ GET /v1/users/{uid}/sessions
 DELETE /v1/users/{uid}/sessions
 DELETE /v1/users/{uid}/sessions/{session}
 PUT /v1/users/{uid}/revoked_before
+DELETE /v1/users/{uid}
+GET /v1/users/{uid}/deletion
 GET /v1/policy
 PUT /v1/policy
 GET /v1/nodes

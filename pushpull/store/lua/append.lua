@@ -172,11 +172,13 @@ local function trim()
   forget_past_below(PAST, floor)
 end
 
--- A sender that a server named, and whoever is mentioned, need be no members.
+-- A sender that a server named, and whoever is mentioned, need be no members. (Each is looked up once a call.)
+local is_stranger = {['*'] = false}
 local function note_strangers(item, at)
   local strangers = {}
   local function check(uid)
-    if uid ~= '*' and not redis.call('ZSCORE', MEMBERS, uid) then strangers[#strangers + 1] = uid end
+    if is_stranger[uid] == nil then is_stranger[uid] = not redis.call('ZSCORE', MEMBERS, uid) end
+    if is_stranger[uid] then strangers[#strangers + 1] = uid end
   end
   if not item.own and item.sender ~= '' then check(item.sender) end
   for uid in string.gmatch(item.mentions, '"([^"]+)"') do check(uid) end

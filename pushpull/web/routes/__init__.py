@@ -8,6 +8,7 @@ from pushpull.web.endpoint import Endpoint
 from pushpull.web.routes import (
     conversations,
     cursors,
+    deletions,
     members,
     messages,
     moving,
@@ -27,6 +28,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *presence.ENDPOINTS,
     *notifications.ENDPOINTS,
     *users.ENDPOINTS,
+    *deletions.ENDPOINTS,
     *operations.ENDPOINTS,
     *overview.ENDPOINTS,
 )
