@@ -101,6 +101,7 @@ def furnish(directory: Path, redis_socket: Path) -> None:
     data.mkdir()
     (data / "redis.sock").symlink_to(redis_socket)
     for name, key in (("api_key", API_KEY), ("jwt_secret", SECRET)):
+        (data / name).touch(mode=0o600)  # as the service makes them; it says so where others can read them
         (data / name).write_text(key)
 
 
