@@ -1,7 +1,8 @@
 """The counts and times an operator watches. No name or label holds a cid or a uid: the series stay few.
 
-Their names, types and labels are a contract, written down in docs/monitoring.md; tests/test_monitoring.py holds the two
-against each other. What is looked up when somebody asks is in node.gauges, what is asked of Redis in node.soundings.
+Their names, types and labels are a contract, written down in docs/monitoring.md; tests/e2e/test_metrics.py holds the
+two against each other. What is looked up when somebody asks is in node.gauges, what Redis is asked for in
+node.soundings.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 
 from pushpull.node.node import Node
 from pushpull.node.soundings import Soundings
+from tests.contract import shown, written
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
 from tests.leaks import SECRET
@@ -152,6 +153,12 @@ async def test_what_was_given_up_and_what_is_owed_are_told(serve: Serve) -> None
         assert value(service.node, "offline_calls_total", outcome="failed") == 1
         assert value(service.node, "offline_call_seconds_count") == 1
         assert value(service.node, "offline_oldest_seconds") == 0
+
+
+async def test_the_list_of_metrics_is_what_a_service_shows(service: LocalService, soundings: Soundings) -> None:
+    await soundings.round()
+
+    assert shown((await service.anybody().get("/metrics")).text) == written()
 
 
 async def test_no_name_or_label_holds_an_id(service: LocalService) -> None:

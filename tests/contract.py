@@ -1,20 +1,14 @@
-"""The metrics are a contract: docs/monitoring.md against a service that runs, in both directions."""
+"""The metrics of the contract: as docs/monitoring.md lists them, and as a service shows them."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.service import ServiceProcess
-
-ROOT = Path(__file__).parent.parent
+PAGE = Path(__file__).parent.parent / "docs" / "monitoring.md"
 ROW = re.compile(r"^\| `((?:pushpull|process)_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 
 Contract = dict[str, tuple[str, frozenset[str]]]
@@ -22,7 +16,7 @@ Contract = dict[str, tuple[str, frozenset[str]]]
 
 
 def written() -> Contract:
-    rows = ROW.findall((ROOT / "docs" / "monitoring.md").read_text())
+    rows = ROW.findall(PAGE.read_text())
     assert len(rows) == len({name for name, _, _ in rows}), "a metric has two rows"
     return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
@@ -38,26 +32,3 @@ def name_of(family: Metric) -> str:
 
 def labels_of(family: Metric) -> frozenset[str]:
     return frozenset(label for sample in family.samples for label in sample.labels) - {"le"}
-
-
-@pytest.fixture
-def scraped(redis_url: str, tmp_path: Path) -> Iterator[str]:
-    """Where a node can be asked."""
-    process = ServiceProcess(tmp_path, redis_url)
-    process.start()
-    try:
-        yield process.url
-    finally:
-        process.kill()
-
-
-async def test_the_list_of_metrics_is_what_a_running_service_shows(scraped: str) -> None:
-    documented = written()
-    async with asyncio.timeout(20):
-        while True:
-            text = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{scraped}/metrics").read().decode())
-            if 'pushpull_redis_memory_bytes{server="' in text:
-                break
-            await asyncio.sleep(0.2)
-
-    assert shown(text) == documented
