@@ -20,6 +20,7 @@ from tests.store.drafts import draft, send
 
 StartCluster = Callable[..., servers.RedisCluster]
 
+DAVE = Uid("dave")
 CIDS = [Cid(f"room{i}") for i in range(12)]
 
 
@@ -63,9 +64,35 @@ async def everything(store: Store) -> None:
     await store.presence.revoke_before(BOB, 1)
     await store.members.add(CIDS[0], [(Uid(f"u{i}"), Role.MEMBER) for i in range(300)])
     await offline(store)
+    await deletion(store)
     for cid in CIDS:
         await store.conversations.delete(cid)
     assert await store.conversations.listed(BOB) == ([], None)
+
+
+async def deletion(store: Store) -> None:
+    await store.deletions.ask(DAVE, "redact")
+    lease = await store.deletions.take()
+    assert lease is not None
+    lease = await store.deletions.keep(lease)
+    assert lease is not None
+    for cid in CIDS:
+        await send(store, "named", cid=cid, sender=DAVE, own=False, mentions=("bob",))
+        await send(store, "mentioned", cid=cid, sender=BOB, mentions=("dave", "bob"))
+    async for some in store.erasure.every():
+        await store.deletions.find(DAVE, await store.erasure.naming(DAVE, some))
+    assert await store.deletions.found(DAVE) == len(CIDS)
+    while (cid := await store.deletions.next(DAVE)) is not None:
+        assert [step async for step in store.erasure.forget(cid, DAVE)]
+        assert sum([entries async for entries in store.erasure.redact(cid, DAVE)]) == 1
+        assert [step async for step in store.erasure.rewrite(cid, DAVE, token="t")]
+        await store.erasure.forget_row(cid, DAVE)
+        assert await store.erasure.naming(DAVE, [cid]) == []
+        assert [entry.sender for entry in (await store.log.read(cid, after=5)).entries] == [BOB, None]
+        await store.deletions.done(DAVE, cid)
+    await store.deletions.forget(DAVE)
+    await store.deletions.finish(DAVE, "done")
+    await store.deletions.end(lease)
 
 
 async def offline(store: Store) -> None:

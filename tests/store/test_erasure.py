@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -240,6 +242,49 @@ async def test_what_is_sent_while_a_log_is_rewritten_is_in_it(
     await send(rewritable, "meanwhile")
     await all_of(steps)
     assert [each.seq for each in (await rewritable.log.read(ROOM, after=0, limit=500)).entries] == [*range(1, 102)]
+
+
+async def test_whatever_others_do_while_a_log_is_rewritten_again_and_again_is_kept(
+    rewritable: Store, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "ENTRIES", 32)
+    chance, stands = random.Random(7), {}
+    over = asyncio.Event()
+
+    async def write_anew(uid: Uid) -> int:
+        rounds = 0
+        while not over.is_set() or not rounds:
+            await all_of(rewritable.erasure.redact(ROOM, uid))
+            async for _ in rewritable.erasure.rewrite(ROOM, uid, token=uid):
+                await asyncio.sleep(0)
+            rounds += 1
+        return rounds
+
+    async def talk() -> None:
+        for n in range(120):
+            body = b"%d" % n
+            about = chance.choice(sorted(stands)) if len(stands) > 9 else 0
+            if about and n % 10 == 0:
+                await send(rewritable, f"r{n}", sender=BOB, kind="redact", ref=about, quiet=True)
+                del stands[about]
+            elif about and n % 10 == 5:
+                await send(rewritable, f"e{n}", sender=BOB, kind="edit", ref=about, quiet=True, body=body)
+                stands[about] = body
+            else:
+                stands[seq_of(await send(rewritable, f"m{n}", sender=BOB, body=body, mentions=("dave",)))] = body
+                await send(rewritable, f"a{n}")
+        over.set()
+
+    rounds, again, _ = await asyncio.gather(write_anew(ALICE), write_anew(DAVE), talk())
+    await write_anew(ALICE)
+    await write_anew(DAVE)
+
+    assert min(rounds, again) > 2
+    read = await rewritable.log.read(ROOM, after=0, limit=5000)
+    assert {each.seq: each.body for each in read.entries if each.kind == "message"} == stands
+    assert {each.mentions for each in read.entries} == {()}
+    assert b"alice" not in await dumped(client)
+    assert not await client.keys("*copy*")
 
 
 async def test_what_is_redacted_while_a_log_is_rewritten_does_not_come_back(
