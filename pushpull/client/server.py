@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-from tenacity import Retrying
+from tenacity import Retrying, stop_after_attempt
 
-from pushpull.client import calls
+from pushpull.client import calls, moving
 from pushpull.client.addresses import Urls
 from pushpull.client.backend import RETRY_S, Backend
 from pushpull.client.calls import Call, Json, Member
 from pushpull.client.events import HistoryPage, Message
+from pushpull.client.moving import Source
 from pushpull.errors import PushpullError
 from pushpull.model import Sent
 
@@ -110,6 +111,36 @@ class Server(Backend):
         """Up to `limit` (1 to 500) messages older than seq `before` (None: the newest), ascending."""
         return self._run(calls.history(cid, before, limit))
 
+    def export_conversation(self, cid: str) -> Iterator[bytes]:
+        """All of it as lines of JSON, each with its end, as it stands now (docs/moving.md says what they hold).
+
+        Ends only after the last line; StoreUnavailable where it was cut off before, and then what came is of no use.
+        """
+        lines = moving.Lines(cid)
+        response = self._stream(moving.export(cid))
+        try:
+            for chunk in response.iter_bytes():
+                yield from lines.take(chunk)
+        except httpx2.TransportError as error:
+            raise lines.cut_off() from error
+        finally:
+            response.close()
+        lines.finish()
+
+    def import_conversation(self, cid: str, source: Source) -> Json:
+        """Make a conversation of the lines of an export, or of other lines of that kind: a path, or their bytes.
+
+        Returns {cid, made, head, floor, count, messages, redacted, members, added}. A path, or a function that opens
+        the file, is sent again where that may help; what is stored by then is not stored again. Raises Invalid naming
+        the line, and where the conversation exists and was not made of this file.
+        """
+        rules = self._retry | ({"stop": stop_after_attempt(1)} if moving.is_read_once(source) else {})
+        return self._run(moving.bring_in(cid), lambda: moving.opened(source), rules)
+
+    def give_up_import(self, cid: str) -> None:
+        """Forget what was stored of an import that is not over. Raises NoSuchConversation where there is none."""
+        self._run(moving.give_up(cid))
+
     def redact(self, cid: str, seq: int) -> Json:
         """Take a message out for good. Returns the `redact` that stands in the log for it."""
         return self._run(calls.redact(cid, seq))
@@ -192,15 +223,32 @@ class Server(Backend):
         """{ready, checks}: whether the service can do its work now, and what stands in the way."""
         return self._run(calls.ready())
 
-    def _run(self, call: Call[T]) -> T:
+    def _run(
+        self, call: Call[T], content: Callable[[], Any] | None = None, rules: Mapping[str, Any] | None = None
+    ) -> T:
+        """`content` makes the body anew for each try, where it is not the call's own; `rules` instead of the usual."""
+        for attempt in Retrying(**(rules or self._retry)):
+            with attempt:
+                url = self._nodes.current
+                response = self._ask(call, url, call.body if content is None else content())
+                return self._outcome(call, url, response)
+        raise AssertionError("tenacity either returns or raises")
+
+    def _stream(self, call: Call[Any]) -> httpx2.Response:
+        """The answer, whose body the caller reads as it comes, and closes."""
         for attempt in Retrying(**self._retry):
             with attempt:
                 url = self._nodes.current
-                try:
-                    response = self._client.request(
-                        call.method, url + call.path, params=dict(call.query), content=call.body
-                    )
-                except httpx2.TransportError as error:
-                    raise self._unreachable(url, error) from error
-                return self._outcome(call, url, response)
+                response = self._ask(call, url, call.body, stream=True)
+                if not response.is_success:
+                    response.read()
+                    self._outcome(call, url, response)
+                return response
         raise AssertionError("tenacity either returns or raises")
+
+    def _ask(self, call: Call[Any], url: str, content: Any, *, stream: bool = False) -> httpx2.Response:
+        request = self._client.build_request(call.method, url + call.path, params=dict(call.query), content=content)
+        try:
+            return self._client.send(request, stream=stream)
+        except httpx2.TransportError as error:
+            raise self._unreachable(url, error) from error

@@ -257,7 +257,7 @@ def _taken(under_way: Import, reply: Any) -> int:
 
 
 def _exists(cid: Cid) -> Invalid:
-    return Invalid(f"conversation {cid} exists: an import makes a new one, and this file is not what it was made of")
+    return Invalid(f"conversation {cid} exists, and was not made of this file: an import makes a new one")
 
 
 def _lost(under_way: Import) -> StoreUnavailable:

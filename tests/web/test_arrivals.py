@@ -145,3 +145,31 @@ def test_one_that_became_a_websocket_owes_nothing_here() -> None:
     arrivals.sweep(1e6)
 
     assert (upgraded.dropped, len(arrivals)) == (False, 0)
+
+
+def test_a_long_call_has_its_time_anew_with_each_piece_of_it() -> None:
+    arrivals = Arrivals(Limits())
+    long, stuck = entered(arrivals), entered(arrivals)
+    for each in (long, stuck):
+        arrivals.header_came(each, 0.0)
+    arrivals.goes_on(long, BODY_S - 1)
+
+    arrivals.sweep(BODY_S)
+
+    assert (long.dropped, stuck.dropped) == (False, True)
+    arrivals.body_came(long)
+    arrivals.goes_on(long, CALL_S - 1)
+    arrivals.sweep(2 * CALL_S - 2)
+    assert not long.dropped
+    arrivals.sweep(2 * CALL_S - 1)
+    assert long.dropped
+
+
+def test_what_goes_on_after_its_end_owes_nothing() -> None:
+    arrivals = Arrivals(Limits())
+    done = answered(arrivals)
+
+    arrivals.goes_on(done, 5.0)
+    arrivals.sweep(5.0 + CALL_S)
+
+    assert not done.dropped

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from pushpull.delivery.transfer import MEDIA_TYPE
-from pushpull.errors import BadRequest
+from pushpull.errors import BadRequest, lowered
+from pushpull.web import bodies
 from pushpull.web.arrivals import still_going
-from pushpull.web.bodies import READ_TIMEOUT_S, SettingsBody, checked_settings, decode
+from pushpull.web.bodies import SettingsBody, checked_settings
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.openapi import Lines
 
@@ -21,10 +22,11 @@ PATH = "/v1/conversations/{cid}"
 
 
 class ImportAnswer(msgspec.Struct, kw_only=True):
-    """The conversation that a file became. `added`: messages, redacted ones among them, and members that were not
-    stored by an earlier call with the same file."""
+    """The conversation that a file became. `made`: by this call, else by an earlier one with the same file, which is
+    then only compared; `added`: lines of messages and members that no earlier one had stored."""
 
     cid: str
+    made: bool
     head: int
     floor: int
     count: int
@@ -44,6 +46,7 @@ async def import_conversation(call: Call) -> Response:
     done = await call.node.moving.bring_in(cid, _chunks(call.request), _settings)
     answer = ImportAnswer(
         cid=cid,
+        made=done.made,
         head=done.head,
         floor=done.summary.floor,
         count=done.summary.count,
@@ -71,18 +74,21 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     stream = aiter(request.stream())
     while True:
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
+            async with asyncio.timeout(bodies.READ_TIMEOUT_S):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise BadRequest(f"nothing of the request body came for {READ_TIMEOUT_S:.0f} s") from None
+            raise BadRequest(f"nothing of the request body came for {bodies.READ_TIMEOUT_S:.0f} s") from None
         still_going(request.scope)
         yield chunk
 
 
 def _settings(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    return checked_settings(decode(msgspec.json.encode(given), SettingsBody))
+    try:
+        return checked_settings(msgspec.convert(given, SettingsBody))
+    except msgspec.ValidationError as problem:
+        raise BadRequest(f"settings: {lowered(problem)}") from None
 
 
 ENDPOINTS = (
