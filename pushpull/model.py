@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final, Literal, NamedTuple, NewType
 
 import msgspec
 from msgspec.structs import replace
@@ -113,7 +113,7 @@ class Goodbye(NamedTuple):
 
     code: int
     reason: str
-    by: str
+    by: Literal["device", "service", "line"]
 
 
 LINE_LOST: Final = Goodbye(1006, "the connection was lost", "line")

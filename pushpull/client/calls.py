@@ -223,6 +223,11 @@ def receipts(cid: str, seq: int) -> Call[Json]:
     return Call("GET", _conversation(cid, f"/receipts/{seq}"), _same)
 
 
+def trace(cid: str, user: str, seq: int | None, cmid: str | None, sender: str | None) -> Call[Json]:
+    query = _given(user=check_uid(user), seq=seq, cmid=cmid, **{"from": sender})
+    return Call("GET", _conversation(cid, "/trace"), _same, query=query)
+
+
 def presence(cid: str) -> Call[Json]:
     return Call("GET", _conversation(cid, "/presence"), _same)
 

@@ -159,6 +159,13 @@ class Server(Backend):
         """How many have the message delivered and read; who, while the conversation is small."""
         return self._run(calls.receipts(cid, seq))
 
+    def trace(
+        self, cid: str, user: str, *, seq: int | None = None, cmid: str | None = None, sender: str | None = None
+    ) -> Json:
+        """Why the message at `seq`, or sent under `cmid` (by `sender`), did not arrive at `user`, or that it did: the
+        `verdict`, and the facts it rests on."""
+        return self._run(calls.trace(cid, user, seq, cmid, sender))
+
     def presence(self, cid: str) -> Json:
         """Who of a small conversation's members is connected: {cid, members, connected}."""
         return self._run(calls.presence(cid))

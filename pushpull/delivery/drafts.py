@@ -39,7 +39,7 @@ def draft(fields: DraftFields, *, cid: Cid, sender: Uid | None, own: bool, limit
     `sender` is None for the service itself; `own` says that the sender's own token sent it (then membership, role
     and cursors apply). Raises Invalid, TooLarge, or BadRequest for a body that is no JSON.
     """
-    _check_cmid(fields.cmid)
+    check_cmid(fields.cmid)
     _check_kind(fields, sender=sender, own=own)
     return Draft(
         cid=cid,
@@ -99,9 +99,11 @@ def _inside(value: object) -> Iterable[object]:
     return value if isinstance(value, list) else ()
 
 
-def _check_cmid(cmid: str) -> None:
+def check_cmid(cmid: str) -> str:
+    """Return `cmid`, or raise Invalid."""
     if not 1 <= len(cmid) <= CMID_MAX or not cmid.isprintable():
         raise Invalid(f"cmid {cmid[:80]!a} of {len(cmid)} characters is not 1 to {CMID_MAX} printable characters")
+    return cmid
 
 
 def _check_kind(fields: DraftFields, *, sender: Uid | None, own: bool) -> None:

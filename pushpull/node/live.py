@@ -16,6 +16,7 @@ from pushpull.delivery.shedding import Extra
 from pushpull.errors import NoSuchConversation, PushpullError
 from pushpull.model import Cid, Mode, Uid, seq_of
 from pushpull.node.announcements import Announcements
+from pushpull.node.asking import answer
 from pushpull.node.feed import Change, Feed
 from pushpull.node.parts import Parts
 from pushpull.node.peers import Connected
@@ -197,6 +198,8 @@ class Live:
             self._leave(cid, said.users, said.kind)
         elif said.kind == "rewritten" and (feed := self._parts.feeds.get(cid)) is not None:
             feed.let_go()
+        elif said.kind == "asked":
+            self._parts.background.spawn(answer(self._parts, said), "answer")
 
     def _heard_from_abroad(self, said: Announcement) -> None:
         for uid in said.users:

@@ -58,6 +58,7 @@ from pushpull.node.reporter import Reporter
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
 from pushpull.node.signals import Signals
+from pushpull.node.trace import Tracer
 from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
@@ -143,6 +144,7 @@ class Node:
         self.reporter = Reporter(self.parts, self._load)
         self.overview = Overview(store)
         self.moving = Moving(store, settings.limits)
+        self.tracer = Tracer(self.parts, ruling_of=self.ruling_of)
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
         self._deletions = Deletions(store)
         self._pending = PendingTable(store)

@@ -29,6 +29,7 @@ class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
     ts: int | None = None
     replaced: bool = False
     node: str | None = None
+    question: str | None = None
     cursors: tuple[int, int, int, int] | None = None  # delivered, read, unread, count
 
 
@@ -67,6 +68,7 @@ def _said(said: Announcement, users: tuple[Uid, ...]) -> _Said:
         ts=said.ts,
         replaced=said.replaced,
         node=said.node,
+        question=said.question,
         cursors=None if now is None else (now.delivered, now.read, now.unread, now.count),
     )
 
@@ -84,5 +86,6 @@ def decode(payload: bytes) -> Announcement:
         ts=said.ts,
         replaced=said.replaced,
         node=said.node,
+        question=said.question,
         cursors=None if said.cursors is None else Cursors(*said.cursors),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Close(msgspec.Struct, frozen=True, omit_defaults=True):
     node: str
     code: int
     reason: str
-    by: str
+    by: Literal["device", "service", "line"]
     at: int = 0
 
 

@@ -11,6 +11,7 @@ MOST_QUEUED jobs (what else is due waits), MOST_DEAD dead letters (the oldest go
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
 
@@ -26,6 +27,8 @@ SHARDS: Final = 4
 GROUP: Final = "offline"
 MOST_QUEUED: Final = 10_000
 MOST_DEAD: Final = 10_000
+MOST_LETTERS: Final = 1_000
+"""Dead letters of a shard that are looked through for those of one conversation."""
 LONG_GONE_MS: Final = 3_600_000
 """A worker without a job and a word for so long is no node any more."""
 
@@ -37,6 +40,17 @@ _RETRY: Final = Script.load("retry_job", "basics")
 _BURY: Final = Script.load("bury_job", "basics")
 _REQUEUE: Final = Script.load("requeue_dead", "basics")
 _FORGET: Final = Script.load("forget_workers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsOf:
+    """The offline notifications of one conversation: when it is due, whether it has a job, failed tries, those given
+    up."""
+
+    due_at_ms: int | None
+    job: bool
+    tries: int
+    letters: list[DeadLetter]
 
 
 def shard_of(cid: Cid) -> int:
@@ -160,6 +174,25 @@ class Jobs:
         since = [int(float(due[1])) for due in found[0::2] if due]
         since += [int(jobs[0][0].partition(b"-")[0]) for jobs in found[1::2] if jobs]
         return min(since, default=None)
+
+    async def of(self, cid: Cid) -> JobsOf:
+        """What there is of one conversation; letters among the MOST_LETTERS newest, the newest first."""
+        due, queued, tries, dead = self._names(shard_of(cid), "due", "queued", "tries", "dead")
+        due_at, has_job, failed, letters = await self._wire.commands(
+            [
+                ("ZSCORE", due, cid),
+                ("SISMEMBER", queued, cid),
+                ("HGET", tries, cid),
+                ("XREVRANGE", dead, "+", "-", "COUNT", MOST_LETTERS),
+            ],
+            again=True,
+        )
+        return JobsOf(
+            due_at_ms=None if due_at is None else int(float(due_at)),
+            job=bool(has_job),
+            tries=int(failed or 0),
+            letters=[letter for raw in letters if (letter := _dead_letter(shard_of(cid), raw)).cid == cid],
+        )
 
     async def dead(self, *, limit: int) -> list[DeadLetter]:
         """Dead letters, the newest first."""

@@ -163,6 +163,9 @@ class Keys:
     def report(self, node: str) -> str:
         return f"{self.prefix}report:{node}"
 
+    def answers(self, question: str) -> str:
+        return f"{self.prefix}answers:{question}"
+
     def control(self) -> str:
         return f"{self.prefix}control"
 

@@ -31,11 +31,13 @@ from pushpull.store.nodes import Nodes
 from pushpull.store.pending import Pending
 from pushpull.store.policy import PolicyStore
 from pushpull.store.presence import Presence
+from pushpull.store.questions import Questions
 from pushpull.store.reports import Reports
 from pushpull.store.scripts import Wire
 from pushpull.store.servers import Servers
 from pushpull.store.signals import Signals
 from pushpull.store.sweep import Sweeper
+from pushpull.store.traces import Traces
 from pushpull.store.values import Health
 from pushpull.store.watch import Nobody, Watch
 
@@ -90,6 +92,8 @@ class Store:
         self.nodes = Nodes(wire, keys)
         self.reports = Reports(wire, keys)
         self.devices = Devices(wire, keys)
+        self.questions = Questions(wire, keys)
+        self.traces = Traces(wire, keys, self.members, window_ms=window_ms)
         self.presence = Presence(wire, keys, self.nodes, most_sessions=limits.sessions_per_user)
 
     @classmethod

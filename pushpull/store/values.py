@@ -209,8 +209,8 @@ class ControlSubscribed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """Said to every node: joined | left | deleted (a cid, users), kick | revoked (one user), here | gone (a user is, or
-    is no longer, connected on `node` too), cursors (a user's, in a cid), rewritten (a cid's log, under the same ids) or
-    policy (it was changed)."""
+    is no longer, connected on `node` too), cursors (a user's, in a cid), rewritten (a cid's log, under the same ids),
+    policy (it was changed) or asked (how one user's sessions stand in a cid)."""
 
     kind: str
     cid: Cid | None = None
@@ -219,6 +219,7 @@ class Announcement:
     replaced: bool = False  # kick: because another session took its place
     ts: int | None = None  # revoked: tokens issued before this (s since 1970)
     node: str | None = None  # here, gone
+    question: str | None = None  # asked: under which name answers are awaited
     cursors: Cursors | None = None
     number: int = field(default=0, compare=False)  # which it is, not what it says: one more than the one before it
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pushpull.delivery import transfer
 from pushpull.web.endpoint import Endpoint, Who
-from pushpull.web.parameters import NAME_SCHEMA, SEQ_SCHEMA, Choice
+from pushpull.web.parameters import NAME_SCHEMA, SEQ_SCHEMA, is_required
 from pushpull.web.problems import MEDIA_TYPE, Problem
 
 REF_TEMPLATE: Final = "#/components/schemas/{name}"
@@ -83,7 +83,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
     in_query = [
         {"name": parameter.name, "in": "query", "description": parameter.about, "schema": parameter.schema()}
-        | ({"required": True} if isinstance(parameter, Choice) else {})
+        | ({"required": True} if is_required(parameter) else {})
         for parameter in endpoint.query
     ]
     return in_path + in_query

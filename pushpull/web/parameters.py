@@ -9,8 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from starlette.datastructures import QueryParams
 
+from pushpull.delivery.drafts import check_cmid
 from pushpull.errors import Invalid
-from pushpull.model import EXACT_MAX, NAME_PATTERN, Uid, check_uid
+from pushpull.model import CMID_MAX, EXACT_MAX, NAME_PATTERN, Uid, check_uid
 
 T = TypeVar("T")
 
@@ -42,10 +43,13 @@ class Name(Generic[T]):
     name: str
     about: str
     check: Callable[[object], T]
+    required: bool = False
 
     def read(self, query: QueryParams) -> T | None:
-        """The id, or None where the query does not name one. Raises Invalid."""
+        """The id, or None where the query does not name one and need not. Raises Invalid."""
         given = _once(self.name, query)
+        if given is None and self.required:
+            raise Invalid(f"{self.name} is not given: expected {self.about}")
         return None if given is None else self.check(given)
 
     def schema(self) -> dict[str, Any]:
@@ -93,7 +97,29 @@ class Choice:
         return {"type": "string", "enum": list(self.words)}
 
 
-Parameter = Whole | Name[Any] | MemberPlace | Choice
+@dataclass(frozen=True, slots=True)
+class Cmid:
+    """A client's own id of a message."""
+
+    name: str
+    about: str
+
+    def read(self, query: QueryParams) -> str | None:
+        """The cmid, or None where the query does not name one. Raises Invalid."""
+        given = _once(self.name, query)
+        return None if given is None else check_cmid(given)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1, "maxLength": CMID_MAX}
+
+
+Parameter = Whole | Name[Any] | MemberPlace | Choice | Cmid
+
+
+def is_required(parameter: Parameter) -> bool:
+    """Whether a call must name it."""
+    return isinstance(parameter, Choice) or (isinstance(parameter, Name) and parameter.required)
+
 
 NAME_SCHEMA: Final[dict[str, Any]] = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
 SEQ_SCHEMA: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": EXACT_MAX}

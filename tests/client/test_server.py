@@ -83,6 +83,11 @@ SENT = {"cid": "c", "cmid": "m1", "id": "1-1", "dup": False}
         (lambda s: s.pending("c", user="bob", limit=5), "GET /v1/conversations/c/pending?user=bob&limit=5"),
         (lambda s: s.receipts("c", 7), "GET /v1/conversations/c/receipts/7"),
         (lambda s: s.presence("c"), "GET /v1/conversations/c/presence"),
+        (lambda s: s.trace("c", "bob", seq=7), "GET /v1/conversations/c/trace?user=bob&seq=7"),
+        (
+            lambda s: s.trace("c", "bob", cmid="m 1", sender="ann"),
+            "GET /v1/conversations/c/trace?user=bob&cmid=m+1&from=ann",
+        ),
         (lambda s: s.user_conversations("bob"), "GET /v1/users/bob/conversations?limit=100"),
         (lambda s: s.unread("bob"), "GET /v1/users/bob/unread"),
         (lambda s: s.offline(limit=5), "GET /v1/offline?limit=5"),

@@ -54,6 +54,8 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     (f"GET {CONVERSATION}/receipts/{{seq}}", "", None, MEMBERS),
     (f"GET {CONVERSATION}/presence", "", None, MEMBERS),
     (f"GET {CONVERSATION}/pending", "?limit=9", None, SERVERS),
+    (f"GET {CONVERSATION}/trace", "?user=alice&seq=1", None, SERVERS),
+    (f"GET {CONVERSATION}/trace", "?user=alice", None, (NA, NA, NA, NA, NA, BAD)),
     (f"GET {USER}/conversations", "", None, SERVERS),
     (f"GET {USER}/conversations", "uid=me", None, ALL),
     (f"GET {USER}/unread", "", None, SERVERS),

@@ -32,6 +32,7 @@ PUT /v1/conversations/{cid}/me
 GET /v1/conversations/{cid}/receipts/{seq}
 GET /v1/conversations/{cid}/presence
 GET /v1/conversations/{cid}/pending
+GET /v1/conversations/{cid}/trace
 GET /v1/users/{uid}/conversations
 GET /v1/users/{uid}/unread
 GET /v1/users/{uid}/sessions

@@ -16,6 +16,7 @@ from pushpull.web.routes import (
     operations,
     overview,
     presence,
+    trace,
     users,
 )
 
@@ -26,6 +27,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *moving.ENDPOINTS,
     *cursors.ENDPOINTS,
     *presence.ENDPOINTS,
+    *trace.ENDPOINTS,
     *notifications.ENDPOINTS,
     *users.ENDPOINTS,
     *deletions.ENDPOINTS,
