@@ -22,8 +22,8 @@ ROLES = ("stranger", "former", "reader", "member", "moderator")
 
 Digest = Callable[[], dict[bytes, bytes]]
 
-# What a node writes without being asked: its heartbeat, its sessions, its probes.
-_OWN_KEYS = (b"nodes", b"schema", b"sweep:lock", b"probe:")
+# What a node writes without being asked: its heartbeat, its report, its sessions, its probes.
+_OWN_KEYS = (b"nodes", b"report:", b"schema", b"sweep:lock", b"probe:")
 _OF_SESSIONS = (b":sessions", b":devices")
 
 
