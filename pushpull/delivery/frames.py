@@ -31,6 +31,8 @@ Rid = str | Exact | None
 
 
 class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
+    """Opens a session. `positions` says where this device stands, by cid; `unnamed` where to begin in the others."""
+
     device: str
     token: str | None = None
     client: str = ""
@@ -44,27 +46,37 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello", kw_only=True):
 
 
 class Auth(msgspec.Struct, tag_field="type", tag="auth", kw_only=True):
+    """A fresh token of the same user, before the one in use expires."""
+
     token: str
     rid: Rid = None
 
 
 class Send(DraftFields, tag_field="type", tag="send", kw_only=True):
+    """Append one message. The same `cmid` with the same content again is stored once."""
+
     cid: str
     rid: Rid = None
 
 
 class Ack(msgspec.Struct, tag_field="type", tag="ack", kw_only=True):
+    """This device has stored everything up to these seqs, by cid."""
+
     acks: dict[str, Exact]
     rid: Rid = None
 
 
 class Read(msgspec.Struct, tag_field="type", tag="read", kw_only=True):
+    """The user has read up to `seq`."""
+
     cid: str
     seq: Exact
     rid: Rid = None
 
 
 class Pull(msgspec.Struct, tag_field="type", tag="pull", kw_only=True):
+    """A page: forward from `after`, or backward from `before`; neither: the newest page."""
+
     cid: str
     after: Exact | None = None
     before: Exact | None = None
@@ -73,28 +85,38 @@ class Pull(msgspec.Struct, tag_field="type", tag="pull", kw_only=True):
 
 
 class Signal(msgspec.Struct, tag_field="type", tag="signal", kw_only=True):
+    """Something passing, told to the members who are connected now; never stored."""
+
     cid: str
     body: msgspec.Raw
     rid: Rid = None
 
 
 class Sync(msgspec.Struct, tag_field="type", tag="sync", kw_only=True):
+    """The next page of the conversation list."""
+
     after: str | None = None
     rid: Rid = None
 
 
 class Focus(msgspec.Struct, tag_field="type", tag="focus", kw_only=True):
+    """What is on the screen; `active` false: the app is in the background."""
+
     cid: str | None
     active: bool = True
     rid: Rid = None
 
 
 class Ping(msgspec.Struct, tag_field="type", tag="ping", kw_only=True):
+    """Is somebody there? Answered by `pong` with the same `t`."""
+
     t: Exact | float | str | None = None
     rid: Rid = None
 
 
 class Pong(msgspec.Struct, tag_field="type", tag="pong", kw_only=True):
+    """The answer to a `ping`, with its `t`."""
+
     t: Exact | float | str | None = None
     rid: Rid = None
 

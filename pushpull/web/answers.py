@@ -110,11 +110,11 @@ class Item(msgspec.Struct, kw_only=True):
     cmid: str
     kind: str
     body: msgspec.Raw
-    sender: str | None = msgspec.field(default=None, name="from")
+    sender: str | UnsetType = msgspec.field(default=UNSET, name="from")
     quiet: bool = False
     mentions: list[str] = []
-    ref: int | None = None
-    edited: EditedAnswer | None = None
+    ref: int | UnsetType = UNSET
+    edited: EditedAnswer | UnsetType = UNSET
 
 
 class MessagesPage(msgspec.Struct, kw_only=True, tag_field="type", tag="messages"):
@@ -194,8 +194,8 @@ class RowAnswer(msgspec.Struct, kw_only=True):
     mode: ModeName
     notify: str
     role: str
-    mute_until: int | None = None
-    data: Any = None
+    mute_until: int | UnsetType = UNSET
+    data: Any = UNSET
 
 
 class ConversationsAnswer(msgspec.Struct, kw_only=True):

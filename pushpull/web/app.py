@@ -13,6 +13,7 @@ from starlette.routing import WebSocketRoute
 
 from pushpull import __version__
 from pushpull.node.node import Node
+from pushpull.web.asyncapi import asyncapi_document
 from pushpull.web.auth import Authenticator
 from pushpull.web.demo_calls import demo_routes
 from pushpull.web.endpoint import Service, routes_of
@@ -50,8 +51,9 @@ def create_app(node: Node, authenticator: Authenticator) -> Starlette:
     )
     # A redirect would lose the body of a PUT in many clients; a 404 says what is wrong.
     app.router.redirect_slashes = False
-    document = msgspec.json.encode(openapi_document(ENDPOINTS, version=__version__))
-    app.state.service = Service(node, authenticator, document)
+    openapi = msgspec.json.encode(openapi_document(ENDPOINTS, version=__version__))
+    asyncapi = msgspec.json.encode(asyncapi_document(path=WEBSOCKET_PATH, version=__version__))
+    app.state.service = Service(node, authenticator, openapi, asyncapi)
     app.state.gate = Gate(node, authenticator)
     return app
 

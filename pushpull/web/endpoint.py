@@ -45,7 +45,8 @@ class Service:
 
     node: Node
     authenticator: Authenticator
-    openapi: bytes  # the document, encoded once
+    openapi: bytes  # the documents, encoded once
+    asyncapi: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 
 from pushpull.config import flattened
 from pushpull.settings import Settings
+from pushpull.web.asyncapi import HEARD, SAID
 from pushpull.web.routes import ENDPOINTS
 from scripts.documenting.commands_page import contexts
 from scripts.documenting.outside import in_repository, in_site, linked, relinked
@@ -105,13 +106,14 @@ def outward(css: str) -> list[str]:
 
 
 def test_every_setting_every_command_and_every_call_has_its_place(pages: dict[Path, Page], built: Path) -> None:
-    settings, commands, calls = (
-        pages[built / "reference" / f"{name}.html"] for name in ("settings", "commands", "http")
+    settings, commands, calls, frames = (
+        pages[built / "reference" / f"{name}.html"] for name in ("settings", "commands", "http", "websocket")
     )
 
     assert set(flattened(Settings())) <= settings.anchors
     titles = {context.command_path.removeprefix("pushpull ").replace(" ", "-") for context in contexts()}
     assert titles <= commands.anchors
+    assert {*HEARD, *(f"from-{name}" for name in SAID)} <= frames.anchors
     for endpoint in ENDPOINTS:
         assert f"{endpoint.method} {endpoint.path}" in calls.text
     for context in contexts():

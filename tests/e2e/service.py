@@ -27,6 +27,7 @@ from pushpull.web.app import create_app
 from pushpull.web.auth import Authenticator
 from pushpull.web.server import Server, http_config
 from pushpull.web.webhook import webhook_of
+from tests import documented
 from tests.e2e.wire import Frame, Wire
 from tests.leaks import API_KEY, SECRET, WORDS, watch
 from tests.servers import free_port
@@ -111,7 +112,13 @@ class Service:
         await self._closing.aclose()
 
     def _client(self, headers: dict[str, str]) -> httpx2.AsyncClient:
-        client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        client = httpx2.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            timeout=20,
+            trust_env=False,
+            event_hooks={"response": [_hold_to_the_document]},
+        )
         self._closing.push_async_callback(client.aclose)
         return client
 
@@ -128,6 +135,12 @@ class LocalService(Service):
         async with asyncio.timeout(within):
             while (feed := self.node.parts.feeds.get(Cid(cid))) is None or feed.tail.head < head:
                 await asyncio.sleep(0.005)
+
+
+async def _hold_to_the_document(answer: httpx2.Response) -> None:
+    body, request = await answer.aread(), answer.request
+    media_type = answer.headers.get("Content-Type", "")
+    documented.check_answer(request.method, request.url.path, answer.status_code, media_type, body)
 
 
 def settings_of(**sections: dict[str, Any]) -> Settings:

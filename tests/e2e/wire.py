@@ -15,6 +15,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions import Extension
 from websockets.typing import Subprotocol
 
+from tests import documented
+
 HEAR_S = 5.0
 Frame = dict[str, Any]
 
@@ -174,6 +176,7 @@ class Wire:
         text = await self._socket.recv()
         assert isinstance(text, str), "the service sent a binary frame"
         frame: Frame = orjson.loads(text)
+        documented.check_frame("from_service", frame)
         rows = frame.get("conversations", [frame["row"]] if "row" in frame else [])
         self.rows.update({row["cid"]: row for row in rows})
         return frame

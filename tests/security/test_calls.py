@@ -78,6 +78,7 @@ TABLE: list[tuple[str, str, Any, tuple[str, ...]]] = [
     ("GET /readyz", "", None, ALL),
     ("GET /metrics", "", None, ALL),
     ("GET /openapi.json", "", None, ALL),
+    ("GET /asyncapi.json", "", None, ALL),
 ]
 GUARDED = {f"{one.method} {one.path}" for one in ENDPOINTS if one.who is not Who.ANYBODY}
 ROWS = pytest.mark.parametrize(

@@ -42,6 +42,7 @@ ANSWERS = [
     ("GET", "/healthz", 200),
     ("GET", "/metrics", 200),
     ("GET", "/openapi.json", 200),
+    ("GET", "/asyncapi.json", 200),
 ]
 
 

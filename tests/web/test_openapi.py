@@ -52,6 +52,7 @@ GET /healthz
 GET /readyz
 GET /metrics
 GET /openapi.json
+GET /asyncapi.json
 """
 
 PAGES = {

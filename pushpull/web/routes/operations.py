@@ -46,6 +46,10 @@ async def openapi(call: Call) -> Response:
     return Response(call.service.openapi, media_type="application/json")
 
 
+async def asyncapi(call: Call) -> Response:
+    return Response(call.service.asyncapi, media_type="application/json")
+
+
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -102,6 +106,14 @@ ENDPOINTS = (
         who=Who.ANYBODY,
         about="This description.",
         run=openapi,
+        answers={200: dict[str, Any]},
+    ),
+    Endpoint(
+        method="GET",
+        path="/asyncapi.json",
+        who=Who.ANYBODY,
+        about="What is said over WebSocket, both ways: AsyncAPI 3.0.",
+        run=asyncapi,
         answers={200: dict[str, Any]},
     ),
 )
