@@ -222,6 +222,17 @@ class EmbeddedRedis:
         return "its log ends:\n  " + "\n  ".join(lines)
 
 
+def running(data_dir: str | Path) -> str | None:
+    """The URL of the server that serves `data_dir` now; None where there is none. Makes and changes nothing."""
+    path = Path(data_dir) / "redis.sock"
+    try:
+        # Where the directory's own path is too long for a socket, a link leads to it.
+        path = path.resolve(strict=True)
+        return f"unix://{quote(str(path))}" if ask(path, "PING", timeout_s=ADOPT_S) else None
+    except OSError:
+        return None
+
+
 def _made_directory(data_dir: Path) -> Path:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

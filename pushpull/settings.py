@@ -40,6 +40,13 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 # One webhook request holds a whole batch; beyond this it is megabytes, and a timeout at the other end.
 WebhookBatch = Annotated[int, Meta(ge=1, le=10_000)]
 
+# Beside the connections: the listener, Redis connections, log and data files, and what a reload opens for a moment.
+SPARE_FILES: Final = 512
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted; the system's somaxconn cuts it short."""
+DRAINED_S: Final = 20.0
+"""What a stop takes beside `server.drain_s`: the last cursors, HTTP calls under way, Redis' own end."""
+
 SECRETS: Final = frozenset({"redis.url", "auth.jwt_secret", "auth.api_keys", "offline.webhook_secret"})
 """The keys whose values are never shown: a Redis URL may hold a password. Each may come from a `<key>_file`."""
 
@@ -179,6 +186,11 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     offline: Offline = Offline()
     log: Log = Log()
+
+
+def open_files(limits: Limits) -> int:
+    """How many files one process may have open with these limits; a connection is one."""
+    return limits.connections + limits.http_connections + SPARE_FILES
 
 
 def demo_is_on(settings: Settings) -> bool:

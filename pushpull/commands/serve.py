@@ -18,7 +18,7 @@ import sys
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 import uvloop
@@ -29,10 +29,7 @@ from pushpull.commands._local import LocalService, config_option
 from pushpull.config import Origins, load
 from pushpull.embedded import AppendFsync, EmbeddedRedis
 from pushpull.local_keys import with_local_keys
-from pushpull.settings import Format, Level, Settings, demo_is_on
-
-# Beside the connections: the listener, Redis connections, log and data files, and what a reload opens for a moment.
-SPARE_FILES: Final = 512
+from pushpull.settings import Format, Level, Settings, demo_is_on, open_files
 
 T = TypeVar("T")
 
@@ -52,7 +49,7 @@ def command(config_file: str | None, **given: Any) -> None:
     flags = {sections.get(flag, f"server.{flag}"): value for flag, value in given.items()}
     settings, origins = load(config_file, os.environ, flags)
     logs.configure(settings.log.level, settings.log.format)
-    _allow_open_files(settings.limits.connections + settings.limits.http_connections + SPARE_FILES)
+    _allow_open_files(open_files(settings.limits))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         _run(runner, settings, origins, Given(config_file, flags))
 

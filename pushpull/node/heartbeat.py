@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from pushpull import __version__
 from pushpull.node import standing
 from pushpull.node.parts import Parts
 from pushpull.store.nodes import ALIVE_MS
@@ -28,6 +29,7 @@ class Heartbeat:
         alive = await parts.store.nodes.beat(
             parts.node_id,
             {
+                "version": __version__,
                 "sessions": len(parts.peers),
                 "feeds": len(parts.feeds),
                 "lag_ms": round(self._lag_s() * 1000, 1),

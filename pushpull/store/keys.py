@@ -13,6 +13,9 @@ from pushpull.model import Cid, Uid
 
 _TAG_BREAKERS = frozenset("{}*?[]\\ \r\n")
 
+_PLAIN = ("nodes", "schema", "control", "policy", "sweep:lock", "deletions")
+_STARTS = ("{c:", "{u:", "{jobs:", "report:", "answers:", "probe:")
+
 _APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "mentions", "redacted", "edits")
 _OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending", "prefs")
 
@@ -122,6 +125,11 @@ class Keys:
 
     def bell(self, cid: Cid) -> str:
         return self._conversation(cid, "bell")
+
+    def is_own(self, key: str) -> bool:
+        """Whether the service may have made `key`."""
+        name = key[len(self.prefix) :]
+        return key.startswith(self.prefix) and (name in _PLAIN or name.startswith(_STARTS))
 
     def every_meta(self) -> str:
         """The SCAN pattern of all conversations' meta keys."""

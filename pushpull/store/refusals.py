@@ -84,8 +84,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def _code_of(error: BaseException) -> str:
+    # A login that is refused comes as the cause of a connection that could not be made.
     for cls, code in _PREFIX_OF_CLASS:
-        if isinstance(error, cls):
+        if isinstance(error, cls) or isinstance(error.__cause__, cls):
             return code
     match = _CODE.match(str(error)) if isinstance(error, redis_errors.ResponseError) else None
     return match.group(1) if match else ""

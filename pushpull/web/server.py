@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from pushpull.delivery.session import HELLO_BYTES_AUTHENTICATED
 from pushpull.errors import ConfigError, StoreUnavailable
 from pushpull.node.node import Node
-from pushpull.settings import Settings
+from pushpull.settings import BACKLOG, Settings
 from pushpull.store.store import Store
 from pushpull.web.app import WEBSOCKET_PATH, create_app
 from pushpull.web.arrivals import Arrivals, HttpProtocol
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S: Final = 75  # above the 60 s of most load balancers, so that they are the ones who close
 SHUTDOWN_S: Final = 5  # for HTTP calls still under way after the drain
 WAIT_FOR_REDIS_S: Final = 30.0
-BACKLOG: Final = 4096
 GC_YOUNG: Final = 200_000  # allocations more than deallocations before the youngest are looked at; Python's own is 700
 GC_MIDDLE: Final = 20
 GC_OLD: Final = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -178,6 +179,28 @@ async def test_a_server_that_forgot_the_scripts_is_taught_again(redis_url: str, 
 )
 def test_errors_of_redis_are_told_in_our_words(error: Exception, message: str) -> None:
     assert str(unavailable(error, "append")) == message
+
+
+def test_a_login_that_is_refused_while_connecting_is_told_as_that() -> None:
+    lost = redis_errors.ConnectionError("invalid username-password pair")
+    lost.__cause__ = redis_errors.AuthenticationError("invalid username-password pair")
+    assert str(unavailable(lost, "append")) == "redis refuses the password (WRONGPASS)"
+
+
+def test_every_key_of_the_service_is_known_as_its_own_and_no_other() -> None:
+    keys = Keys("pp:")
+    words: dict[str, Any] = {"Cid": ROOM, "Uid": ALICE, "int": 7, "str": "due"}
+    made = []
+    for name, make in inspect.getmembers(keys, inspect.ismethod):
+        parameters = inspect.signature(make).parameters.values()
+        if name.startswith("_") or name in ("is_own", "cid_of_meta"):
+            continue
+        found = make(*(words[parameter.annotation] for parameter in parameters))
+        made += [found] if isinstance(found, str) else found
+
+    assert len(made) > 30
+    assert [key for key in made if not keys.is_own(key)] == []
+    assert not any(map(keys.is_own, ("nodes", "pp:cart:7", "pp:nodes:more", "{c:room}:log")))
 
 
 def test_an_unexpected_error_is_logged_without_arguments(caplog: pytest.LogCaptureFixture) -> None:
