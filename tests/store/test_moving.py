@@ -16,8 +16,10 @@ from pushpull.model import Cid, MovedMessage, Role, Uid
 from pushpull.node import moving
 from pushpull.node.importing import BATCH_LINES, Imported, Importing
 from pushpull.node.moving import Moving
-from pushpull.settings import Limits
+from pushpull.settings import Limits, Settings
+from pushpull.settings import Redis as RedisSettings
 from pushpull.store import CursorMove, RowRequest, Store
+from pushpull.store.exchange import Barrier
 from pushpull.store.imports import KEPT_S
 from tests.store.conftest import ALICE, BOB, CAROL, ROOM
 from tests.store.drafts import send, sent
@@ -438,3 +440,17 @@ async def test_no_more_than_a_few_are_under_way_on_a_node(real_store: Store, mon
         await node.export(ROOM)
     assert [piece async for piece in export]
     assert [piece async for piece in await node.export(ROOM)]
+
+
+async def test_it_is_made_once_it_is_confirmed_as_the_durability_asks(real_store: Store, redis_url: str) -> None:
+    client = Redis.from_url(redis_url, protocol=2)
+    nobody = Barrier(("WAIT", 1, 20), lambda reply: int(reply) >= 1, "stored, not known to be replicated")
+    doubting = Store(client, Settings(redis=RedisSettings(prefix="pp:")), barrier=nobody)
+    lines = file_of(3)
+
+    with pytest.raises(StoreUnavailable, match="not known to be replicated"):
+        await bring_in(doubting, lines)
+
+    assert not (await bring_in(real_store, lines)).made
+    await doubting.aclose()
+    await client.aclose()
