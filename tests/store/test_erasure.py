@@ -71,6 +71,7 @@ async def test_who_left_is_forgotten_when_nothing_of_it_can_be_in_the_log(
     await store.sweeper.sweep(ROOM)
     assert await found(store, BOB) == [ROOM], "it may still be in the node of the stream that is trimmed last"
     await store.log.append([draft(f"o{i}") for i in range(100)])
+    await store.sweeper.sweep(ROOM)
     assert await found(store, BOB) == []
     assert not await client.exists("pp:{c:room}:past")
 

@@ -169,20 +169,18 @@ local function trim()
   redis.call('XTRIM', LOG, 'MINID', '~', exact(floor))
   redis.call('ZREMRANGEBYSCORE', QUIET, '-inf', '(' .. exact(floor))
   redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(floor))
-  forget_past_below(PAST, floor)
 end
 
 -- A sender that a server named, and whoever is mentioned, need be no members. (Each is looked up once a call.)
-local is_stranger = {['*'] = false}
-local function note_strangers(item, at)
-  local strangers = {}
-  local function check(uid)
-    if is_stranger[uid] == nil then is_stranger[uid] = not redis.call('ZSCORE', MEMBERS, uid) end
-    if is_stranger[uid] then strangers[#strangers + 1] = uid end
+local strangers
+local function note_stranger(uid, at)
+  strangers = strangers or {['*'] = false}
+  local stranger = strangers[uid]
+  if stranger == nil then
+    stranger = not redis.call('ZSCORE', MEMBERS, uid)
+    strangers[uid] = stranger
   end
-  if not item.own and item.sender ~= '' then check(item.sender) end
-  for uid in string.gmatch(item.mentions, '"([^"]+)"') do check(uid) end
-  if #strangers > 0 then remember_past(PAST, at, strangers) end
+  if stranger then remember_past(PAST, at, {uid}) end
 end
 
 local expires = false -- whether the bucket is known to
@@ -206,7 +204,10 @@ local function write(item)
   remember_cmid(item)
   if item.quiet then redis.call('ZADD', QUIET, at, at) end
   if item.mention_index ~= '' then redis.call('ZADD', MENTIONS, at, at .. ' ' .. item.mention_index) end
-  if not item.own or item.mentions ~= '' then note_strangers(item, at) end
+  if not item.own and item.sender ~= '' then note_stranger(item.sender, at) end
+  if item.mentions ~= '' then
+    for uid in string.gmatch(item.mentions, '"([^"]+)"') do note_stranger(uid, at) end
+  end
   local delivered = item.own and not item.quiet and move_senders_cursors(item, was, at)
   if item.kind == 'edit' then fold_edit(item) end
   if item.kind == 'redact' then redact(item) end

@@ -1,11 +1,13 @@
 -- Move the floor of a conversation by age and number, where nobody appends, and trim what lies below it. (Uses
--- basics, bell, past.)
+-- basics, bell.)
 -- KEYS   1 meta  2 log  3 quiet  4 mentions  5 the bell's channel  6 past
 -- ARGV   1 now, ms ("0": Redis' own time)  2 days kept by default, 0: any  3 messages kept by default, 0: any
 -- Returns {floor before, floor after}, or nil: no such conversation
 local META, LOG, QUIET, MENTIONS, BELL, PAST = unpack(KEYS)
 local NOW_MS, DAYS, RETAINED = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local DAY_MS = 86400000
+-- What lies below the floor may still stand in the bytes of the stream, for as long as its node of 100 entries does.
+local PAST_MARGIN = 1000
 
 local meta = redis.call('HMGET', META, 'seq', 'floor', 'last', 'epoch', 'mver', 'count',
   'set:retain_days', 'set:retain_messages')
@@ -34,6 +36,6 @@ if moved > floor then redis.call('HSET', META, 'floor', exact(moved)) end
 redis.call('XTRIM', LOG, 'MINID', exact(moved))
 redis.call('ZREMRANGEBYSCORE', QUIET, '-inf', '(' .. exact(moved))
 redis.call('ZREMRANGEBYSCORE', MENTIONS, '-inf', '(' .. exact(moved))
-forget_past_below(PAST, moved)
+redis.call('ZREMRANGEBYSCORE', PAST, '-inf', '(' .. exact(moved - PAST_MARGIN))
 if moved > floor then ring_changed(BELL, {meta[3], meta[4], exact(moved), meta[6]}, meta[5]) end
 return {floor, moved}
