@@ -23,6 +23,7 @@ from pushpull.errors import ConfigError
 from pushpull.store.examination import Look
 
 PINGS = 100
+LINE = 1_000
 
 
 @click.command()
@@ -51,8 +52,20 @@ def command(
     if as_json:
         show_json(report.as_json(items))
     else:
-        report.show(items, Console(highlight=False))
+        _show(items)
     raise click.exceptions.Exit(report.exit_code(items, strict=strict))
+
+
+def _show(items: list[Item]) -> None:
+    """As wide as the terminal; in a pipe a line stays a line."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        report.show(items, console)
+        return
+    console = Console(highlight=False, width=LINE)
+    with console.capture() as shown:
+        report.show(items, console)
+    click.echo("\n".join(line.rstrip() for line in shown.get().splitlines()))
 
 
 def _items(config_file: str | None, look: Look, urls: tuple[str, ...], key: str | None) -> list[Item]:

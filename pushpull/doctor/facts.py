@@ -40,12 +40,14 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFacts:
-    """A service as one URL of it answers. `failing`: the checks of `readyz` that do not say ok."""
+    """A service as one URL of it answers. `failing`: the checks of `readyz` that do not say ok; `refusal`: what it said
+    to the API key."""
 
     url: str
     problem: str = ""
     failing: Mapping[str, str] = field(default_factory=dict)
-    nodes: tuple[NodeFacts, ...] | None = None  # None: not asked, for want of an API key
+    refusal: str = ""
+    nodes: tuple[NodeFacts, ...] | None = None  # None: not asked, for want of an API key that it takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

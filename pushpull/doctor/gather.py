@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from pushpull.client import Server
 from pushpull.config import Origins
 from pushpull.doctor.facts import Facts, MachineFacts, NodeFacts, ServiceFacts
 from pushpull.embedded import running
-from pushpull.errors import ConfigError, PushpullError
+from pushpull.errors import ConfigError, PushpullError, Unauthenticated
 from pushpull.local_keys import API_KEY_FILE, JWT_SECRET_FILE
 from pushpull.redis_server import find_binary
 from pushpull.settings import SECRETS, Settings
@@ -139,9 +140,11 @@ def service_at(url: str, key: str | None) -> ServiceFacts:
     """What the service at `url` says; its nodes only with a `key`."""
     with Server(url, key or NO_KEY, retry_s=SERVICE_RETRY_S) as server:
         try:
-            ready = server.ready()
-            failing = {name: str(state) for name, state in ready["checks"].items() if state != "ok"}
-            return ServiceFacts(url=url, failing=failing, nodes=_nodes(server) if key else None)
+            checks = server.ready()["checks"]
+            facts = ServiceFacts(url=url, failing={name: str(said) for name, said in checks.items() if said != "ok"})
+            return replace(facts, nodes=_nodes(server)) if key else facts
+        except Unauthenticated as problem:
+            return replace(facts, refusal=problem.message)
         except PushpullError as problem:
             return ServiceFacts(url=url, problem=problem.message)
 

@@ -63,7 +63,7 @@ class Look:
 async def examine(url: str, settings: Settings, look: Look, *, embedded: bool = False) -> RedisFacts:
     """Everything there is to know of the servers of `url`. Raises ConfigError for a URL that cannot be used."""
     address = parse(url)
-    facts = _of_address(address, embedded=embedded)
+    facts = of_address(address, embedded=embedded)
     servers = connect(url)
     try:
         await servers.open()
@@ -117,7 +117,8 @@ async def _primaries(servers: Servers, keys: Keys, look: Look) -> tuple[list[Ser
     ], away
 
 
-def _of_address(address: Address, *, embedded: bool) -> RedisFacts:
+def of_address(address: Address, *, embedded: bool = False) -> RedisFacts:
+    """What the URL alone says."""
     options = address.options[0] if address.kind != "sentinel" else {**address.options[0], **address.primary}
     return RedisFacts(
         kind=address.kind,

@@ -57,13 +57,16 @@ class NotConfirmed(Exception):
 
 
 def unavailable(error: BaseException, what: str) -> StoreUnavailable:
-    """Translate what went wrong during `what` (a script's or command's name). What is unexpected is logged, too."""
+    """Translate what went wrong during `what` (a script's or command's name). What is unexpected is logged, too.
+
+    What kept a connection from being made (a login that was refused, a server that hangs) is its error's cause.
+    """
     if isinstance(error, NotConfirmed):
         return StoreUnavailable(str(error))
     code = _code_of(error)
     if code in _REFUSALS:
         return StoreUnavailable(f"redis {_REFUSALS[code]} ({code})")
-    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
+    if any(isinstance(each, redis_errors.TimeoutError | TimeoutError) for each in (error, error.__cause__)):
         return StoreUnavailable("redis does not answer in time")
     if isinstance(error, LOST):
         return StoreUnavailable("redis cannot be reached")
@@ -84,9 +87,8 @@ def reason_of(error: BaseException) -> str:
 
 
 def _code_of(error: BaseException) -> str:
-    # A login that is refused comes as the cause of a connection that could not be made.
     for cls, code in _PREFIX_OF_CLASS:
-        if isinstance(error, cls) or isinstance(error.__cause__, cls):
+        if any(isinstance(each, cls) for each in (error, error.__cause__)):
             return code
     match = _CODE.match(str(error)) if isinstance(error, redis_errors.ResponseError) else None
     return match.group(1) if match else ""

@@ -24,7 +24,7 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(main, ["doctor", "--seconds", "0", *words], env={"COLUMNS": "200"})
+    return CliRunner().invoke(main, ["doctor", "--seconds", "0", *words])
 
 
 def codes_in(result: Result) -> set[str]:
@@ -105,6 +105,7 @@ def test_a_running_service_is_asked_and_what_it_says_is_found(
     finally:
         redis_server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "0")
 
+    assert codes_in(run("--json", "--url", process.url, "--api-key", "not-one-of-theirs-at-all")) >= {"api_key_refused"}
     without_a_key = run("--json", "--url", process.url)
     seen = [item["seen"] for item in orjson.loads(without_a_key.stdout)["items"] if item["item"] == "service"]
     assert seen == [f"{process.url}: ready"]

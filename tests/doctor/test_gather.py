@@ -11,6 +11,8 @@ from pushpull.doctor import gather
 from pushpull.doctor.gather import machine_of, service_at
 from pushpull.errors import ConfigError
 from pushpull.settings import Auth, Redis, Server, Settings
+from pushpull.store.address import parse
+from pushpull.store.examination import of_address
 
 FILES = {
     "proc/meminfo": "MemTotal:       16384000 kB\nMemFree:         1000 kB\n",
@@ -112,3 +114,22 @@ def test_a_service_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
     assert found.problem == "no answer from http://127.0.0.1:1: ConnectError"
     assert found.nodes is None
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "tls", "password"),
+    [
+        ("redis://:pass@h:1/0", ("h",), False, True),
+        ("rediss://h:1", ("h",), True, False),
+        ("unix:///run/redis.sock", ("",), False, False),
+        ("rediss+cluster://user:pass@a:1,b:2", ("a", "b"), True, True),
+        ("redis+sentinel://:pass@a:1,b:2/main", ("a", "b"), False, True),
+        ("rediss+sentinel://a:1/main", ("a",), True, False),
+    ],
+)
+def test_where_redis_is_and_how_it_is_entered_is_seen_in_its_url(
+    url: str, hosts: tuple[str, ...], tls: bool, password: bool
+) -> None:
+    found = of_address(parse(url))
+
+    assert (found.hosts, found.tls, found.password) == (hosts, tls, password)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +13,7 @@ import orjson
 import pytest
 
 from pushpull.doctor.checks import FAULTS, examined
+from pushpull.doctor.checks.secrets import is_weak
 from pushpull.doctor.facts import Facts
 from pushpull.doctor.finding import Finding, Item, Status
 from pushpull.doctor.report import as_json, exit_code
@@ -116,6 +119,7 @@ NAMED: dict[str, Plant] = {
     # running nodes
     "service_unreachable": service(problem="no answer from http://10.0.0.3:8080: ConnectError"),
     "not_ready": service(failing={"redis": "redis cannot be reached"}),
+    "api_key_refused": service(refusal="the API key is not known", nodes=None),
     "versions_differ": node(version="0.2.0"),
     "node_late": node(lag_ms=250.0),
     "node_busy": node(load=0.9),
@@ -187,6 +191,25 @@ def test_a_finding_says_how_to_mend_it_with_the_value_that_is_needed() -> None:
 
     assert "LimitNOFILE=17512" in item.findings[0].mend
     assert "1,024 files" in item.findings[0].seen
+
+
+def test_memory_that_is_full_and_does_not_grow_is_said_once() -> None:
+    full = both(info(used_memory=5 * GIB), settings(retention__max_messages=1_000))
+
+    assert found_in(full(sound())) == {"memory_full"}
+
+
+def test_keys_that_a_machine_made_are_not_called_weak() -> None:
+    chance = random.Random(7)
+    made = [base64.urlsafe_b64encode(chance.randbytes(length)).decode() for length in (24, 32, 36) for _ in range(500)]
+    made += [chance.randbytes(16).hex() for _ in range(500)]
+
+    assert [key for key in made if is_weak(key)] == []
+
+
+@pytest.mark.parametrize("word", ["Password1234!", "my-api-key-my-api-key-", "11111111222222", "a test key of mine"])
+def test_keys_that_a_person_made_up_are_called_weak(word: str) -> None:
+    assert is_weak(word)
 
 
 def test_a_redis_that_does_not_answer_is_one_error_and_not_many() -> None:

@@ -181,10 +181,18 @@ def test_errors_of_redis_are_told_in_our_words(error: Exception, message: str) -
     assert str(unavailable(error, "append")) == message
 
 
-def test_a_login_that_is_refused_while_connecting_is_told_as_that() -> None:
-    lost = redis_errors.ConnectionError("invalid username-password pair")
-    lost.__cause__ = redis_errors.AuthenticationError("invalid username-password pair")
-    assert str(unavailable(lost, "append")) == "redis refuses the password (WRONGPASS)"
+@pytest.mark.parametrize(
+    ("cause", "message"),
+    [
+        (redis_errors.AuthenticationError("invalid pair"), "redis refuses the password (WRONGPASS)"),
+        (redis_errors.TimeoutError("Timeout reading"), "redis does not answer in time"),
+        (OSError("refused"), "redis cannot be reached"),
+    ],
+)
+def test_what_kept_a_connection_from_being_made_is_told(cause: Exception, message: str) -> None:
+    lost = redis_errors.ConnectionError("no connection")
+    lost.__cause__ = cause
+    assert str(unavailable(lost, "append")) == message
 
 
 def test_every_key_of_the_service_is_known_as_its_own_and_no_other() -> None:

@@ -37,7 +37,7 @@ def growing(facts: Facts) -> Item | None:
         return Item("growth", said, tuple(findings))
     room = _room(redis)
     told = arithmetic(found)
-    if room and found.then_bytes > room:
+    if room and found.stay and found.then_bytes > room:  # one that is full and stays so is memory_full's
         left = max(0.0, room - used) / found.added_bytes * DAYS
         findings.append(MEMORY_IN_A_MONTH.found(f"{told}; there is room for {size(room)}, full in {left:.0f} days"))
     return Item("growth", f"{told}, of {size(room)}", tuple(findings))

@@ -18,6 +18,11 @@ NOT_READY = error(
     why="load balancers take this node out, and what it cannot do it refuses",
     mend='docs/operations.md, "At 3 a.m.", says for each of these what it is and what to do',
 )
+API_KEY_REFUSED = error(
+    "api_key_refused",
+    why="how its nodes do cannot be asked, and a backend that has this key is turned away",
+    mend="one of the auth.api_keys of that service, in --api-key or PUSHPULL_API_KEY",
+)
 VERSIONS_DIFFER = warning(
     "versions_differ",
     why="two releases may share a Redis while you replace one by the other, not for good",
@@ -66,6 +71,8 @@ def _told(service: ServiceFacts) -> str:
 def _of(service: ServiceFacts, delivery: Delivery) -> Iterator[Finding]:
     if service.problem:
         yield SERVICE_UNREACHABLE.found(f"{service.url}: {service.problem}")
+    if service.refusal:
+        yield API_KEY_REFUSED.found(f"{service.url}: {service.refusal}")
     for name, state in service.failing.items():
         yield NOT_READY.found(f"{service.url}: {name}: {state}")
     nodes = service.nodes or ()
