@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from redis.asyncio import Redis
 
 from pushpull.model import LINE_LOST, Goodbye, SessionId, Uid
 from pushpull.store import SessionRecord, Store
 from pushpull.store.devices import DEVICES_MAX, Close, Connect, DeviceRecord
+from tests.servers import RedisServer
 from tests.store.conftest import ALICE, BOB
 
 KEY = "pp:{u:alice}:devices"
@@ -20,7 +23,7 @@ def session(name: str, device: str = "phone", *, at: int = 1_000, node: str = "n
 async def test_a_device_is_remembered_from_its_connect_on(store: Store) -> None:
     await store.presence.open_session(session("s1"))
 
-    assert await store.devices.of(ALICE) == [DeviceRecord("phone", Connect("s1", "n1", "web/1", 1_000), None)]
+    assert await store.devices.of(ALICE) == [DeviceRecord("phone", Connect(1_000, "s1", "n1", "web/1"), None)]
     assert await store.devices.of(BOB) == []
 
 
@@ -31,8 +34,30 @@ async def test_a_close_takes_the_session_off_the_table_and_says_why(store: Store
     await store.presence.leave(session("s1"), LINE_LOST, at_ms=5_000)
 
     (device,) = await store.devices.of(ALICE)
-    assert device.closed == Close("s1", "n1", 1006, "the connection was lost", "line", 5_000)
+    assert device.closed == Close(5_000, "s1", "n1", 1006, "line", "the connection was lost")
     assert await store.presence.sessions(ALICE) == []
+
+
+async def test_what_was_said_at_the_end_is_kept_to_the_letter(store: Store) -> None:
+    long = replace(session("0123456789abcdef0123456789abcdef"), client="My App 1.0")
+    await store.presence.open_session(long)
+    await store.presence.leave(long, REPLACED, at_ms=5_000)
+
+    assert await store.devices.of(ALICE) == [
+        DeviceRecord(
+            "phone",
+            Connect(1_000, "0123456789ab", "n1", "My App 1.0"),
+            Close(5_000, "0123456789ab", "n1", 4409, "service", "replaced by another connection"),
+        )
+    ]
+
+
+async def test_one_device_that_comes_and_goes_takes_little_room(real_store: Store, redis_server: RedisServer) -> None:
+    phone = session("0123456789abcdef0123456789abcdef", "dev-0123456789ab", node="n-0123456789ab")
+    await real_store.presence.open_session(phone)
+    await real_store.presence.leave(phone, LINE_LOST, at_ms=1_772_368_200_000)
+
+    assert redis_server.ask("OBJECT", "ENCODING", KEY) == "listpack"
 
 
 async def test_the_next_connect_keeps_the_close_of_the_one_before(store: Store) -> None:
@@ -42,7 +67,7 @@ async def test_the_next_connect_keeps_the_close_of_the_one_before(store: Store) 
     await store.presence.open_session(session("s2", at=6_000, node="n2"))
 
     (device,) = await store.devices.of(ALICE)
-    assert device.opened == Connect("s2", "n2", "web/1", 6_000)
+    assert device.opened == Connect(6_000, "s2", "n2", "web/1")
     assert device.closed is not None
     assert device.closed.session == "s1"
 
@@ -53,7 +78,7 @@ async def test_a_connect_that_is_written_late_does_not_take_the_place_of_a_newer
     await store.presence.enter_again([session("s1", at=4_000)])
 
     (device,) = await store.devices.of(ALICE)
-    assert device.opened == Connect("s2", "n1", "web/1", 9_000)
+    assert device.opened == Connect(9_000, "s2", "n1", "web/1")
 
 
 async def test_a_connect_from_a_clock_that_was_hours_ahead_is_not_believed_for_good(store: Store) -> None:
@@ -61,7 +86,7 @@ async def test_a_connect_from_a_clock_that_was_hours_ahead_is_not_believed_for_g
     await store.presence.open_session(session("s2", at=4_000))
 
     (device,) = await store.devices.of(ALICE)
-    assert device.opened == Connect("s2", "n1", "web/1", 4_000)
+    assert device.opened == Connect(4_000, "s2", "n1", "web/1")
 
 
 async def test_the_one_that_moved_last_comes_first(store: Store) -> None:
