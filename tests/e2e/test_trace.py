@@ -4,6 +4,7 @@ user is connected to."""
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,8 +16,8 @@ from pushpull.cli import main
 from pushpull.delivery.findings import TODO
 from pushpull.model import Role, SessionId, Uid
 from pushpull.store.values import SessionRecord
-from tests.e2e.conftest import Serve
-from tests.e2e.service import LocalService
+from tests.e2e.conftest import Serve, ServeProcess
+from tests.e2e.service import LocalService, Service, ServiceProcess
 from tests.leaks import API_KEY, WORDS
 from tests.receiver import SECRET, Receiver
 
@@ -237,19 +238,26 @@ async def test_a_conversation_that_the_device_has_not_asked_for_yet(one: LocalSe
     assert codes(await trace(one)) == ["not_listed", OFF]
 
 
-async def test_a_node_that_hangs_is_named_within_a_second(one: LocalService) -> None:
+async def test_a_node_that_hangs_is_named_within_a_second_and_asked_again_it_answers(
+    one: LocalService, serve_process: ServeProcess, talk: Callable[[ServiceProcess], Service]
+) -> None:
+    process = serve_process()
     await one.room("room", "bob")
+    bob = await talk(process).device("bob")
     await one.post("room", "c1")
-    store = one.node.store
-    await store.nodes.beat("n-hangs", {})
-    await store.presence.open_session(planted("n-hangs"))
+    await bob.hear("messages")
 
+    process.signal(signal.SIGSTOP)
     begun = time.monotonic()
     found = await trace(one)
-
-    assert 0.9 < time.monotonic() - begun < 3
+    assert 0.9 < time.monotonic() - begun < 5
     assert codes(found) == ["node_silent", OFF]
-    assert (found["silent_nodes"], found["sessions"][0]["known"]) == (["n-hangs"], "silent")
+    (session,) = found["sessions"]
+    assert (session["known"], found["silent_nodes"]) == ("silent", [session["node"]])
+
+    process.signal(signal.SIGCONT)
+    found = await until(one, lambda found: not found["silent_nodes"])
+    assert codes(found) == ["sent_unacked", OFF]
 
 
 def planted(node: str) -> SessionRecord:
