@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from pushpull.commands.serve import SPARE_FILES
-from pushpull.settings import Settings
+from pushpull.settings import Settings, open_files
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,8 +27,7 @@ def stop_s(settings: Settings | None = None) -> float:
 
 def files_needed(settings: Settings | None = None) -> int:
     """How many files a node has to be allowed."""
-    limits = (settings or Settings()).limits
-    return limits.connections + limits.http_connections + SPARE_FILES
+    return open_files((settings or Settings()).limits)
 
 
 @cache

@@ -14,7 +14,7 @@ import pytest
 
 from pushpull.config import load
 from pushpull.settings import Settings
-from tests.deploy.shipped import DEPLOY, compose, files_needed, made_secrets, seconds, stop_s
+from tests.deploy.shipped import DEPLOY, ROOT, compose, files_needed, made_secrets, seconds, stop_s
 from tests.e2e.conftest import ServeProcess, serve_process  # noqa: F401 - a fixture of these tests, too
 from tests.servers import free_port
 
@@ -71,6 +71,13 @@ def test_every_secret_is_made_and_each_but_once(tmp_path: Path) -> None:
     assert {f"./secrets/{name}" for name in before} == {secret["file"] for secret in compose()["secrets"].values()}
     assert {file.name: file.read_text() for file in made_secrets(tmp_path).iterdir()} == before
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+
+
+def test_the_guide_speaks_of_secrets_that_are_made(tmp_path: Path) -> None:
+    named = set(re.findall(r"deploy/secrets/(\w+)", (ROOT / "docs" / "deployment.md").read_text()))
+
+    assert named == {"jwt_secret", "api_keys", "grafana_password"}
+    assert named <= {file.name for file in made_secrets(tmp_path).iterdir()}
 
 
 def test_the_nodes_settings_are_settings(tmp_path: Path) -> None:
