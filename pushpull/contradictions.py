@@ -91,7 +91,11 @@ def _disorder(settings: Settings) -> Iterator[Problem]:
 
 
 def _bad_urls(settings: Settings) -> Iterator[Problem]:
-    for name, url in (("auth.jwks_url", settings.auth.jwks_url), ("offline.webhook_url", settings.offline.webhook_url)):
+    for name, url in (
+        ("auth.jwks_url", settings.auth.jwks_url),
+        ("offline.webhook_url", settings.offline.webhook_url),
+        ("tracing.endpoint", settings.tracing.endpoint),
+    ):
         parts = urlsplit(url)
         if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
             yield (name,), f"{name} {url!r:.200}: expected an http:// or https:// URL"

@@ -11,7 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 CONSOLE: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 # Client libraries that log a URL per request at INFO, and uvicorn's access lines: per request, so never by default.
-QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "websockets", "asyncio")
+QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "websockets", "asyncio", "urllib3")
 
 _TOKEN = re.compile(r"([?&;]|\b)((?:access_)?token|api[_-]?key)=[^&\s\"'#;]+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)

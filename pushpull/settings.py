@@ -166,6 +166,12 @@ class Offline(_Section, frozen=True, kw_only=True):
         return 3 * self.timeout_s + 5
 
 
+class Tracing(_Section, frozen=True, kw_only=True):
+    endpoint: str = ""  # empty: nothing is traced
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    cids: bool = False
+
+
 class Log(_Section, frozen=True, kw_only=True):
     level: Level = "info"
     format: Format = "auto"
@@ -185,6 +191,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retention: Retention = Retention()
     limits: Limits = Limits()
     offline: Offline = Offline()
+    tracing: Tracing = Tracing()
     log: Log = Log()
 
 

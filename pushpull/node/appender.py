@@ -26,6 +26,7 @@ from pushpull.errors import PushpullError, StoreUnavailable
 from pushpull.model import Cid, Cursors, Draft, Sent, SessionId, Uid
 from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
+from pushpull.node.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Appender:
         waiting_max: int,
         moved: Callable[[Cid, Uid, Cursors, SessionId], None] = lambda cid, uid, cursors, by: None,
         lane: Lane = one_lane,
+        spans: Spans | None = None,
     ) -> None:
         """`moved` is called once a batch for each sender whose cursors its sends moved, with where they are then and
         the session that sent last ("": none)."""
@@ -81,6 +83,7 @@ class Appender:
         self._metrics = metrics
         self._waiting_max = waiting_max
         self._lane = lane
+        self._spans = spans
         self._lanes: dict[int, _Waits] = {}
         self._waiting = 0  # over all lanes, as are the bytes
         self._waiting_bytes = 0
@@ -195,6 +198,8 @@ class Appender:
         for draft, answer, since, outcome in told:
             self._count(outcome)
             self._metrics.append_seconds.observe(now - since)
+            if self._spans is not None and isinstance(outcome, Sent):
+                self._spans.sent(outcome, now - since)
             if isinstance(outcome, Sent) and outcome.moved is not None and draft.sender is not None:
                 moved[draft.cid, draft.sender] = outcome.moved, SessionId(draft.chain)
             try:

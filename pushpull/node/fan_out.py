@@ -22,6 +22,7 @@ from pushpull.node.background import Background
 from pushpull.node.feed import Cadence, Feed
 from pushpull.node.metrics import Metrics
 from pushpull.node.rounds import Pace, Rounds
+from pushpull.node.spans import Spans, now_ns
 from pushpull.node.windows import Windows
 from pushpull.settings import Settings
 
@@ -40,6 +41,7 @@ class FanOut:
         windows: Windows,
         missed: Callable[[Place], None],
         lag: Callable[[Feed, Place], None],
+        spans: Spans | None = None,
     ) -> None:
         """`missed` is called for a place that could not take a frame, `lag` for one that needs more than a frame."""
         self._settings = settings
@@ -49,6 +51,7 @@ class FanOut:
         self._windows = windows
         self._missed = missed
         self._lag = lag
+        self._spans = spans
         self._rounds = Rounds(self, pace, background, name="gathered pushes")
 
     def push(self, feed: Feed) -> None:
@@ -69,8 +72,12 @@ class FanOut:
 
     def _push_at_once(self, feed: Feed) -> None:
         while (page := self._next_page(feed)) is not None:
-            self._hand(tuple(feed.pushed), page, feed.frame(page))
+            begun_ns = 0 if self._spans is None else now_ns()
+            places = tuple(feed.pushed)
+            handed = self._hand(places, page, feed.frame(page))
             self._fanned(feed, page)
+            if self._spans is not None:
+                self._told(feed, page, begun_ns, len(places), handed)
 
     async def _push_in_slices(self, feed: Feed) -> None:
         try:
@@ -83,13 +90,19 @@ class FanOut:
     async def _push_page(self, feed: Feed, page: Page) -> bool:
         """Hand `page` to every place; False when the log turned out to be another on the way."""
         frame, generation = feed.frame(page), feed.generation
-        places = tuple(feed.pushed)
+        places, handed, begun_ns = tuple(feed.pushed), 0, 0 if self._spans is None else now_ns()
         for first in range(0, len(places), SLICE):
-            self._hand(places[first : first + SLICE], page, frame)
+            handed += self._hand(places[first : first + SLICE], page, frame)
             await asyncio.sleep(0)
             if feed.held or feed.generation != generation:
                 return False
+        if self._spans is not None:
+            self._told(feed, page, begun_ns, len(places), handed)
         return True
+
+    def _told(self, feed: Feed, page: Page, begun_ns: int, devices: int, handed: int) -> None:
+        assert self._spans is not None
+        self._spans.delivered(feed, page.after, page.upto, "pushes", begun_ns, devices=devices, handed=handed)
 
     def _next_page(self, feed: Feed) -> Page | None:
         """The next page to fan out; None when all is out, or nothing may go out now."""
@@ -113,8 +126,8 @@ class FanOut:
         """How old the newest message of `page` is, now that its receivers were handed it."""
         self._metrics.delivery_seconds.observe(max(0.0, time.time() - ts_of(page.upto_id) / 1000))
 
-    def _hand(self, places: Iterable[Place], page: Page, frame: bytes) -> None:
-        """Hand one frame to each place that stands at its `after`."""
+    def _hand(self, places: Iterable[Place], page: Page, frame: bytes) -> int:
+        """Hand one frame to each place that stands at its `after`; to how many."""
         now, delivery = time.monotonic(), self._settings.delivery
         deadline = now + delivery.ack_wait_ms / 1000
         after, upto, upto_id, most = page.after, page.upto, page.upto_id, self._buffer_bytes
@@ -139,6 +152,7 @@ class FanOut:
         self._windows.arm_new(waiting)
         for place in behind:
             self._missed(place)
+        return handed
 
     def _lag_all(self, feed: Feed, places: Iterable[Place]) -> None:
         for place in tuple(places):

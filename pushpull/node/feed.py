@@ -50,9 +50,10 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Cadence:
     """Where the rounds of one kind stand (node.rounds)."""
 
-    __slots__ = ("hurry", "last_at", "mentioned", "running")
+    __slots__ = ("hurry", "last_at", "mentioned", "running", "upto")
 
-    def __init__(self) -> None:
+    def __init__(self, upto: int) -> None:
+        self.upto = upto  # rounds that are over were about what is up to here
         self.running = False
         self.mentioned = False  # the next round says `mentioned`
         self.last_at = 0.0  # when the last round began
@@ -81,9 +82,9 @@ class Feed:
         self.fanned = self.tail.head  # pushes went out up to here
         self.fanning = False
         self.told = self.tail.head  # notices went out up to here
-        self.noticing = Cadence()
-        self.telling = Cadence()
-        self.gathering = Cadence()
+        self.noticing = Cadence(self.tail.head)
+        self.telling = Cadence(self.tail.head)
+        self.gathering = Cadence(self.tail.head)
         self.idle_since: float | None = None
         self.used_at = 0.0  # when something last went out from the tail
         self.deleted = False

@@ -23,6 +23,7 @@ from pushpull.node.redeliveries import Redeliveries
 from pushpull.node.relief import Relief
 from pushpull.node.resets import Resets
 from pushpull.node.rounds import Pace
+from pushpull.node.spans import Spans
 from pushpull.node.ways import Ways
 from pushpull.node.windows import Windows
 from pushpull.settings import Settings
@@ -30,13 +31,20 @@ from pushpull.settings import Settings
 
 class Hub:
     def __init__(
-        self, settings: Settings, metrics: Metrics, *, feeds: Feeds, reader: LogReader, background: Background
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        feeds: Feeds,
+        reader: LogReader,
+        background: Background,
+        spans: Spans | None = None,
     ) -> None:
         self._metrics = metrics
         self._feeds = feeds
         self.windows = Windows(settings)
         self.windows.demote = self.demote
-        self.pace = Pace(settings, metrics)
+        self.pace = Pace(settings, metrics, spans)
         self.relief = Relief(metrics)
         self.notices = Notices(settings, metrics, background, self.pace, self.relief)
         self._resets = Resets(metrics, self.windows)
@@ -59,6 +67,7 @@ class Hub:
             windows=self.windows,
             missed=self._backlog.missed,
             lag=self._backlog.lag,
+            spans=spans,
         )
         self.redeliveries = Redeliveries(
             settings,

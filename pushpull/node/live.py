@@ -45,6 +45,8 @@ class Live:
 
         So messages that were stored together (one sender's, or many senders' under load) travel in one frame.
         """
+        if self._parts.spans is not None:
+            self._parts.spans.heard(rings)
         news: dict[Feed, None] = {}
         for ring in rings:
             try:

@@ -22,6 +22,7 @@ from pushpull.model import Cid
 from pushpull.node.feed import Change, Feed
 from pushpull.node.lanes import Lane, one_lane
 from pushpull.node.metrics import Metrics
+from pushpull.node.spans import Spans
 from pushpull.store.values import LogRead, ReadRequest
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class LogReader:
         changed: Callable[[Feed, Change], None],
         gone: Callable[[Feed], None],
         lane: Lane = one_lane,
+        spans: Spans | None = None,
     ) -> None:
         """`changed` is called with what a read did to a feed, `gone` when its conversation is no more."""
         self._store = store
@@ -63,6 +65,7 @@ class LogReader:
         self._changed = changed
         self._gone = gone
         self._lane = lane
+        self._spans = spans
         self._stale: dict[int, dict[Feed, None]] = {}  # by lane, those without a stale feed left out
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._cold: dict[_Range, asyncio.Task[_Cold]] = {}  # under way: one for each place at the most
@@ -170,6 +173,8 @@ class LogReader:
     def _hand_on(self, feed: Feed, read: LogRead) -> None:
         if feed.doubted:
             return  # it is read anew when the doubt is over
+        if self._spans is not None:
+            self._spans.read(feed, read)
         try:
             self._changed(feed, feed.take_read(read))
         except Exception:

@@ -183,6 +183,7 @@ class Metrics:
     def _tell_of_the_process(self) -> None:
         self.load = self._gauge("loop_load", "Share of the last second that the event loop's thread computed")
         self.loop_lag = self._gauge("loop_lag_seconds", "How late the event loop ran a timer that was due")
+        self.spans = self._counter("spans", "Spans of traced messages handed to the exporter")
         self.log_records = self._counters("log_records", "Lines logged", "level", ("warning", "error"))
         self._values("build_info", "1, of this release", "version").put({__version__: 1.0})
         ProcessCollector(registry=self.registry)  # memory, files, processor time; on Linux

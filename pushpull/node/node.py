@@ -58,7 +58,9 @@ from pushpull.node.reporter import Reporter
 from pushpull.node.revocations import Revocations
 from pushpull.node.rows import row_json
 from pushpull.node.signals import Signals
+from pushpull.node.spans import Spans
 from pushpull.node.trace import Tracer
+from pushpull.node.traced_log import TracedLog
 from pushpull.node.webhook import Webhook
 from pushpull.settings import Settings
 from pushpull.store.store import Store
@@ -76,8 +78,10 @@ LEAVE_S: Final = 1.0  # then the node stays listed until its heartbeat is old
 
 
 class Node:
-    def __init__(self, settings: Settings, store: Store, webhook: Webhook | None = None) -> None:
-        """`webhook`: who is told of users that are away; None: nobody."""
+    def __init__(
+        self, settings: Settings, store: Store, webhook: Webhook | None = None, spans: Spans | None = None
+    ) -> None:
+        """`webhook`: who is told of users that are away; `spans`: who is told what messages do. None: nobody."""
         self.id = f"n-{uuid.uuid4().hex[:12]}"
         self.settings = settings = replace(settings)  # its own: the delivery settings in it change
         self.store = store
@@ -93,13 +97,14 @@ class Node:
             changed=lambda feed, change: self._live.changed(feed, change),
             gone=lambda feed: self._live.gone(feed),
             lane=store.lane,
+            spans=spans,
         )
         peers = Peers(settings.limits.connections)
         self._abroad = Abroad(self.id, store.presence, store.nodes, peers, self._background)
         self._cursor_news = CursorNews(peers, self._abroad)
         self._away = Away(store, webhook, self.metrics, settings, worker=self.id, mode_of=self.mode_of)
         feeds = Feeds(store.log, self._doorbell, settings, reader.mark_stale, lane=store.lane)
-        hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background)
+        hub = Hub(settings, self.metrics, feeds=feeds, reader=reader, background=self._background, spans=spans)
         receipts = Receipts(self.id, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief)
         self.policy = Policy(settings, store.policy, changed=self._policy_changed)
         self.parts = Parts(
@@ -115,11 +120,12 @@ class Node:
             reader=reader,
             hub=hub,
             appender=Appender(
-                self._away.log,
+                self._away.log if spans is None else TracedLog(self._away.log, spans),
                 self.metrics,
                 waiting_max=settings.limits.waiting_sends,
                 moved=self._cursor_news.moved,
                 lane=store.lane,
+                spans=spans,
             ),
             cursors=CursorWriter(
                 store.cursors,
@@ -135,6 +141,7 @@ class Node:
             receipts=receipts,
             signals=Signals(store.signals, settings, self.metrics, feeds=feeds, reader=reader, relief=hub.relief),
             abroad=self._abroad,
+            spans=spans,
         )
         self.attendance = Attendance(store.conversations, store.members, store.presence, hub.relief, settings)
         self._live = Live(self.parts)
@@ -275,12 +282,10 @@ class Node:
     async def readiness(self) -> Readiness:
         return await readiness_of(self.store, self._doorbell, draining=self.parts.draining)
 
-    # ------------------------------------------------------------------------------------------------ by the clock
+    # ------------------------------------------------------------------------------------------------ told by the parts
 
     def _audit_s(self, share: float) -> float:
         return self.settings.delivery.audit_interval_s * share
-
-    # ------------------------------------------------------------------------------------------------ told by the parts
 
     def _policy_changed(self) -> None:
         delivery = self.settings.delivery

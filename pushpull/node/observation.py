@@ -16,6 +16,8 @@ class Observation:
         self._soundings = Soundings(parts.store, parts.metrics, offline=offline)
         self._log_records = LogRecords(parts.metrics)
         show_gauges(parts, doorbell)
+        if parts.spans is not None:
+            parts.spans.begin(parts.node_id, parts.metrics)
 
     def start(self, background: Background) -> None:
         self._log_records.begin()

@@ -19,6 +19,7 @@ from pushpull.node.policy import Policy
 from pushpull.node.receipts import Receipts
 from pushpull.node.revocations import Revocations
 from pushpull.node.signals import Signals
+from pushpull.node.spans import Spans
 from pushpull.settings import Settings
 from pushpull.store.store import Store
 
@@ -44,3 +45,4 @@ class Parts:
     receipts: Receipts
     abroad: Abroad
     draining: bool = False
+    spans: Spans | None = None  # None: nothing is traced

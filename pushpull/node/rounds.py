@@ -19,6 +19,7 @@ from pushpull.delivery.policy import interval_s, next_stretch
 from pushpull.node.background import Background
 from pushpull.node.feed import Cadence, Feed
 from pushpull.node.metrics import Metrics
+from pushpull.node.spans import Spans, now_ns
 from pushpull.settings import Settings
 
 SLICE: Final = 256
@@ -29,7 +30,8 @@ SPREAD: Final = 0.8  # of the interval: the round is over before the next is due
 class Pace:
     """How much longer the rounds of large groups take while the node is busy with them: one for all rounds."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, spans: Spans | None = None) -> None:
+        self.spans = spans  # who is told of each round
         self._settings = settings
         self._metrics = metrics
         self._stretch = 1.0
@@ -117,7 +119,8 @@ class Rounds:
 
     async def _round(self, feed: Feed) -> bool:
         """Serve everyone once. True when some are still owed: what comes meanwhile is, to the slices served before."""
-        begun = feed.tail.head
+        spans = self._pace.spans
+        begun, begun_ns = feed.tail.head, 0 if spans is None else now_ns()
         told = self._course.begin(feed)
         places = tuple(self._course.receivers(feed))
         pause_s = self._interval_s(feed) * SPREAD / max(1, -(-len(places) // SLICE))
@@ -130,4 +133,8 @@ class Rounds:
             owed |= self._course.serve(feed, places[first : first + SLICE], told)
             if first + SLICE < len(places):
                 await asyncio.sleep(pause_s)
+        cadence = self._course.cadence(feed)
+        if spans is not None:
+            spans.delivered(feed, cadence.upto, begun, self._name, begun_ns, devices=len(places))
+        cadence.upto = begun
         return owed or begun < feed.tail.head

@@ -27,6 +27,7 @@ from pushpull.web.deflate import Framers
 from pushpull.web.direct import DirectProtocol
 from pushpull.web.gate import Gate
 from pushpull.web.reloading import Reloading, Source
+from pushpull.web.tracing import spans_of
 from pushpull.web.webhook import webhook_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ async def serve(
     _spare_the_collector()
     store = await _open_store(settings, redis_url)
     webhook = webhook_of(settings.offline)
-    node = Node(settings, store, webhook)
+    spans = spans_of(settings.tracing)
+    node = Node(settings, store, webhook, spans)
     node.policy.started_with(origins or {})
     authenticator = Authenticator(settings.auth)
     reloading: asyncio.Task[None] | None = None
@@ -89,6 +91,8 @@ async def serve(
         if webhook is not None:
             await webhook.aclose()
         await store.aclose()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
 
 def _spare_the_collector() -> None:

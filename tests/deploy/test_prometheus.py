@@ -82,6 +82,7 @@ def test_every_metric_but_a_few_is_on_the_dashboard() -> None:
         "pushpull_draining",
         "pushpull_notify_interval_seconds",
         "pushpull_offline_marks_total",
+        "pushpull_spans_total",
         "pushpull_waiting_sends_max",
         "process_cpu_seconds_total",
         "process_virtual_memory_bytes",

@@ -20,6 +20,7 @@ import jwt
 
 from pushpull.model import Cid
 from pushpull.node.node import Node
+from pushpull.node.spans import Spans
 from pushpull.settings import Auth, Delivery, Idempotency, Limits, Offline, Retention, Settings
 from pushpull.settings import Server as ServerSettings
 from pushpull.store.store import Store
@@ -159,11 +160,11 @@ def settings_of(**sections: dict[str, Any]) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, redis_url: str) -> AsyncIterator[LocalService]:
+async def serving(settings: Settings, redis_url: str, spans: Spans | None = None) -> AsyncIterator[LocalService]:
     """A service in this loop, on a port of its own, by the same parts as `pushpull serve`."""
     store = await Store.open(settings, url=redis_url)
     webhook = webhook_of(settings.offline)
-    node = Node(settings, store, webhook)
+    node = Node(settings, store, webhook, spans)
     authenticator = Authenticator(settings.auth)
     await node.start()
     config = http_config(settings, create_app(node, authenticator))

@@ -409,6 +409,7 @@ class Bench:
             policy=FakePolicy(),
             store=SimpleNamespace(log=self.log, members=self.members, presence=self.presence),
             abroad=self.abroad,
+            spans=None,
             cursor_news=CursorNews(self.peers, self.abroad),
             revocations=SimpleNamespace(forget=self.forgotten.append),
             receipts=self.receipts,

@@ -212,7 +212,9 @@ class FakeNode:
         self.policy = Policy(settings, FakePolicyStore(), changed=lambda: None)  # type: ignore[arg-type]
         self.metrics = Metrics()
         self.metrics.appends.inc()
-        self.parts = SimpleNamespace(allowances=Allowances(self.settings.limits, self.metrics), draining=False)
+        self.parts = SimpleNamespace(
+            allowances=Allowances(self.settings.limits, self.metrics), draining=False, spans=None
+        )
         self.attendance = SimpleNamespace(of=self._present)
         self.overview = SimpleNamespace(reports=self._reports, busiest=self._busiest)
         self.asked_pending: dict[str, Any] = {}

@@ -9,11 +9,13 @@ from pushpull.delivery.drafts import draft, redaction
 from pushpull.delivery.frames import PULL_MAX
 from pushpull.errors import Invalid, PushpullError
 from pushpull.model import Draft, Sent, check_cid
+from pushpull.node.spans import Spans, now_ns
 from pushpull.web.answers import HistoryPage, MessagesPage, OutcomeAnswer, SentAnswer
 from pushpull.web.bodies import BATCH_BYTES, BATCH_MAX, SMALL_BYTES, BatchItem, SendBody, decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Whole
 from pushpull.web.problems import problem_of
+from pushpull.web.tracing import is_sampled
 
 PATH = "/v1/conversations/{cid}/messages"
 MENTION_BYTES = 140  # one uid of 128 characters with its quotes and comma
@@ -29,8 +31,18 @@ async def send(call: Call) -> Response:
     body = decode(await read_body(call.request, bound), SendBody)
     sender = call.caller.sender(body.sender)
     call.check_send()
+    begun_ns = now_ns()
     sent = await call.node.send(draft(body, cid=cid, sender=sender, own=not call.caller.is_server, limits=limits))
+    if call.node.parts.spans is not None and call.caller.is_server:
+        _trace(call, call.node.parts.spans, sent, begun_ns)
     return reply(_sent(sent), 200 if sent.dup else 201)
+
+
+def _trace(call: Call, spans: Spans, sent: Sent, begun_ns: int) -> None:
+    """Let the trace that a server's call is part of point to that of the message. A user could ask for any number."""
+    caller = call.request.headers.get("traceparent", "")
+    if is_sampled(caller):
+        spans.called(sent, caller, begun_ns)
 
 
 async def send_many(call: Call) -> Response:
