@@ -176,6 +176,8 @@ class OfflineFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`session`: the beginning of its id; so in CloseFacts."""
+
     at: int
     node: str
     client: str

@@ -1,7 +1,7 @@
 """What only the other nodes know: asked of all of them over the control channel, answered through Redis.
 
 Whoever asks waits for those it expects to know something, up to ANSWER_S: a node that hangs or has died in the last
-seconds does not answer, and is named. An older release does not know the question, and does not answer either.
+seconds does not answer, and is named. So is one of a release that does not know the question, or has other words.
 """
 
 from __future__ import annotations
@@ -44,8 +44,17 @@ async def ask(parts: Parts, uid: Uid, cid: Cid, *, nodes: Collection[str]) -> tu
     question = uuid.uuid4().hex
     await parts.store.questions.ask(question, uid, cid)
     said = await _answers(parts, question, others)
-    elsewhere = [stand for node, answer in said.items() if node != parts.node_id for stand in _decode(answer)]
-    return here + elsewhere, [node for node in others if node not in said]
+    said.pop(parts.node_id, None)
+    understood = {node: stands for node, text in said.items() if (stands := _understood(text)) is not None}
+    elsewhere = [stand for stands in understood.values() for stand in stands]
+    return here + elsewhere, [node for node in others if node not in understood]
+
+
+def _understood(text: bytes) -> list[Stand] | None:
+    try:
+        return _decode(text)
+    except msgspec.MsgspecError:
+        return None
 
 
 async def _answers(parts: Parts, question: str, nodes: Collection[str]) -> dict[str, bytes]:
