@@ -273,6 +273,8 @@ def test_files_and_links_that_are_named_exist(document: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_to_a_heading_find_it(document: str) -> None:
     for path, anchor in re.findall(r"\]\(([^)#:]*)#([\w-]+)\)", text_of(document)):
+        if path.startswith("reference/"):
+            continue  # made when the site is built, whose test follows links into it
         target = (ROOT / document).parent / path if path else ROOT / document
         headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
         assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], anchor

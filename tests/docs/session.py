@@ -32,7 +32,7 @@ set -e -o pipefail
 jobs=
 trap 'exit 1' TERM
 trap 'for job in $jobs; do end $job; done' EXIT
-end() { kill -TERM -- "-$1" 2>/dev/null || true; wait "$1" 2>/dev/null || true; }
+end() { kill -INT -- "-$1" 2>/dev/null || true; wait "$1" 2>/dev/null || true; }
 until_it_says() {
     for _ in $(seq 300); do
         if grep -qF -- "$3" "$2"; then return; fi
