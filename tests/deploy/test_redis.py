@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +55,31 @@ async def test_a_service_works_on_it(shipped: Shipped) -> None:
         ready = (await service.anybody().get("/readyz")).json()
 
     assert ready["checks"] == {"redis": "ok", "doorbell": "ok", "draining": "ok"}
+
+
+def test_doctor_finds_nothing_wrong_with_it(shipped: Shipped, tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "PUSHPULL_REDIS__URL": shipped.url,
+        "PUSHPULL_AUTH__JWT_SECRET_FILE": str(tmp_path / "secrets" / "jwt_secret"),
+        "PUSHPULL_AUTH__API_KEYS_FILE": str(tmp_path / "secrets" / "api_keys"),
+    }
+    doctor = [sys.executable, "-c", "from pushpull.cli import main; main()", "doctor", "--json", "--seconds", "0"]
+    done = subprocess.run(doctor, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    found = {item["item"]: item["status"] for item in json.loads(done.stdout)["items"]}
+
+    of_redis = (
+        "redis",
+        "keys",
+        "persistence",
+        "memory",
+        "doorbells",
+        "failover",
+        "secrets",
+        "secret files",
+        "settings",
+    )
+    assert {name: found[name] for name in of_redis} == dict.fromkeys(of_redis, "ok"), done.stdout
 
 
 def test_it_keeps_everything_and_evicts_nothing(shipped: Shipped) -> None:
