@@ -18,6 +18,7 @@ from pushpull.store import Store, examination
 from pushpull.store.examination import Look
 from tests.doctor.planting import MEMORY, QUICK, Change, asked, codes_of, facts_of, set_to
 from tests.doctor.sound import found_in, settings, sound
+from tests.faults.proxy import Proxy
 from tests.leaks import PASSWORD
 from tests.servers import RedisServer, wait_until
 
@@ -143,17 +144,14 @@ async def test_a_user_who_may_hear_no_channel(server: RedisServer, monkeypatch: 
     assert await codes_of(f"unix://deaf:{PASSWORD}@{server.socket_path}") == {"bells_unheard"}
 
 
-async def test_a_server_that_stops_for_a_moment_now_and_then_is_slow(server: RedisServer) -> None:
-    async def stop_and_go() -> None:
-        while True:
-            await asyncio.to_thread(server.ask, "DEBUG", "SLEEP", "0.03")
-
-    stopping = asyncio.create_task(stop_and_go())
+async def test_a_server_at_the_end_of_a_long_line_is_slow(server: RedisServer) -> None:
+    line = Proxy(str(server.socket_path))
+    await line.start()
+    line.down.delay_s = 0.03  # half of it at least
     try:
-        assert await codes_of(server.url, look=Look(pings=40, over_s=0.0)) == {"slow_pings"}
+        assert await codes_of(f"redis://127.0.0.1:{line.port}", look=Look(pings=10, over_s=0.0)) == {"slow_pings"}
     finally:
-        stopping.cancel()
-        await asyncio.wait([stopping])
+        await line.stop()
 
 
 @pytest.mark.parametrize("ahead_s", [-7.0, 7.0])
