@@ -14,6 +14,7 @@ Nothing is told for each frame or device. Where tracing is off there is no Spans
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from pushpull.model import Cid, LogId, Sent, seq_of, ts_of
 from pushpull.node.feed import Feed
 from pushpull.node.metrics import Metrics
 from pushpull.store.values import Bell, LogRead, Ring
+
+log = logging.getLogger(__name__)
 
 ROUND_MAX: Final = 256
 """Messages of one round that are told of, the newest: a page holds no more by far, a round may be about thousands."""
@@ -69,6 +72,7 @@ class Spans:
         self._cids = cids
         self._about: dict[str, str | int] = {}
         self._metrics: Metrics | None = None
+        self._failed = False
 
     def begin(self, node: str, metrics: Metrics) -> None:
         """Whose they are."""
@@ -127,8 +131,7 @@ class Spans:
     def called(self, sent: Sent, caller: str, begun_ns: int) -> None:
         """A server's call that is part of a trace of its own (`caller`, a traceparent) has stored this message."""
         trace = trace_id(sent.cid, sent.id)
-        self._count()
-        self._sink.put(
+        self._hand_on(
             Span(
                 name="pushpull send",
                 trace=trace,
@@ -159,8 +162,7 @@ class Spans:
         root: bool = False,
     ) -> None:
         first = root_id(trace)
-        self._count()
-        self._sink.put(
+        self._hand_on(
             Span(
                 name=f"pushpull {name}",
                 trace=trace,
@@ -176,9 +178,17 @@ class Spans:
         about = {**self._about, "pushpull.message": log_id, "pushpull.seq": seq_of(log_id)}
         return {**about, "pushpull.cid": cid} if self._cids else about
 
-    def _count(self) -> None:
-        if self._metrics is not None:
-            self._metrics.spans.inc()
+    def _hand_on(self, span: Span) -> None:
+        """What cannot be told must not keep a message from its way."""
+        try:
+            self._sink.put(span)
+        except Exception:
+            level = logging.DEBUG if self._failed else logging.ERROR  # said once: it may be so for every message
+            log.log(level, "a span could not be made", exc_info=True)
+            self._failed = True
+        else:
+            if self._metrics is not None:
+                self._metrics.spans.inc()
 
 
 def now_ns() -> int:

@@ -67,9 +67,9 @@ async def serve(
     Raises ConfigError where the settings or the address do not allow a start, StoreUnavailable without a Redis.
     """
     _spare_the_collector()
+    spans = spans_of(settings.tracing)
     store = await _open_store(settings, redis_url)
     webhook = webhook_of(settings.offline)
-    spans = spans_of(settings.tracing)
     node = Node(settings, store, webhook, spans)
     node.policy.started_with(origins or {})
     authenticator = Authenticator(settings.auth)

@@ -141,3 +141,19 @@ def test_what_is_long_out_is_not_told_by_a_round_that_began_later(spans: Spans, 
     spans.delivered(feed, 0, 2, "notices", 5, devices=1)
 
     assert [span.attributes["pushpull.seq"] for span in kept.spans] == [2]
+
+
+def test_a_sink_that_fails_is_said_once_and_keeps_nobody_from_going_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Kept):
+        def put(self, span: Span) -> None:
+            raise RuntimeError("broken")
+
+    spans = Spans(Broken(), share=1, cids=False)
+    metrics = Metrics()
+    spans.begin("n-1", metrics)
+    with caplog.at_level("INFO"):
+        spans.sent(sent(1), 0)
+        spans.sent(sent(2), 0)
+
+    assert [record.message for record in caplog.records] == ["a span could not be made"]
+    assert metrics.spans.value == 0
