@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from pushpull.delivery import moved, transfer
 from pushpull.errors import BadRequest, Invalid, LimitReached, PushpullError
 from pushpull.model import (
+    EXACT_MAX,
     Cid,
     LogId,
     MovedMember,
@@ -85,15 +86,20 @@ class Intake:
         if found.floor < 1:
             raise self._named(Invalid(f"floor {found.floor} is not a seq: 1 or more"))
         if found.last is not None:
-            self._checked(check_log_id, found.last)
+            self._checked(self._check_last, found.last)
         self._first, self.floor = found, found.floor
         self._sha256.update(line + b"\n")
         self._last_ms = 0
         self._next = found.floor
         return found
 
+    def _check_last(self, last: str) -> None:
+        self._check_not_ahead(ts_of(check_log_id(last)))
+
     def take(self, line: bytes) -> MovedMessage | MovedMember | None:
         """Take the next line; None: it holds neither a message nor a member. Raises PushpullError."""
+        if self.summary is not None and not line.strip():
+            return None
         found = self._decoded(line)
         try:
             taken = self._taken(found)
@@ -169,6 +175,8 @@ class Intake:
     def _seq(self, seq: int | None) -> int:
         if self._members:
             raise Invalid("a message after a member: all messages come before the members")
+        if self._next > EXACT_MAX:
+            raise Invalid(f"seq {self._next} is over {EXACT_MAX}, the last one there can be")
         if seq is None or seq == self._next:
             return self._next
         raise Invalid(
@@ -265,5 +273,5 @@ class Intake:
 
 
 def _failure_of(problem: dict[str, Any]) -> PushpullError:
-    code, detail = str(problem.get("code", ""))[:40], str(problem.get("detail", ""))[:200]
-    return Invalid(f"the export that wrote this file failed with {code}: {detail}")
+    said = f"{problem.get('code', '')!s:.40}: {problem.get('detail', '')!s:.200}"
+    return Invalid(f"the export that wrote this file failed with {''.join(filter(str.isprintable, said))}")

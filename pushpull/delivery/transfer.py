@@ -199,23 +199,31 @@ class Splitter:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._rest = b""
+        self._begun: list[bytes] = []  # of the line that is not over
+        self._begun_bytes = 0
         self._lines = 0  # that were handed out
 
     def take(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes, without their ends. Raises TooLarge."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            self._lines += 1
-            self._check(line, self._lines)
-        self._check(self._rest, self._lines + 1)
+        *ended, rest = chunk.split(b"\n")
+        lines = [self._ended(line) for line in ended]
+        self._begin(rest)
         return lines
 
     def last(self) -> bytes:
         """What came after the last line end: a last line without one, or nothing."""
-        rest, self._rest = self._rest, b""
-        return rest
+        return self._ended(b"")
 
-    def _check(self, line: bytes, number: int) -> None:
-        if len(line) > self._limit_bytes:
-            raise TooLarge(f"line {number} is over the limit of {self._limit_bytes} bytes")
+    def _begin(self, piece: bytes) -> None:
+        if piece:
+            self._begun.append(piece)
+            self._begun_bytes += len(piece)
+        if self._begun_bytes > self._limit_bytes:
+            raise TooLarge(f"line {self._lines + 1} is over the limit of {self._limit_bytes} bytes")
+
+    def _ended(self, piece: bytes) -> bytes:
+        self._begin(piece)
+        line = b"".join(self._begun)
+        self._begun, self._begun_bytes = [], 0
+        self._lines += 1
+        return line

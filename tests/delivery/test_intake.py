@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pushpull.delivery.intake import AHEAD_MS, LIFT_MS, Intake, Summary
 from pushpull.errors import BadRequest, Invalid, LimitReached, PushpullError, TooLarge
-from pushpull.model import Cid, LogId, MovedMember, MovedMessage, Prefs, Role, Uid
+from pushpull.model import EXACT_MAX, Cid, LogId, MovedMember, MovedMessage, Prefs, Role, Uid
 from pushpull.settings import Limits
 
 NOW_MS = 1_700_000_000_000
@@ -155,7 +157,12 @@ BAD: list[tuple[dict[str, Any], type[PushpullError], str]] = [
     (member(mute_until=-1), Invalid, "mute_until -1"),
     (FIRST, BadRequest, "a second line of a conversation"),
     ({"type": "folder"}, BadRequest, "invalid value 'folder' - at `$.type`"),
-    ({"type": "error", "error": {"code": "no_such_conversation", "detail": "gone"}}, Invalid, "failed with no_such"),
+    (
+        {"type": "error", "error": {"code": "no_such_conversation", "detail": "go\x1bne"}},
+        Invalid,
+        "failed with no_such_conversation: gone",
+    ),
+    ({"type": "error", "error": {"code": 5}}, Invalid, "failed with 5: "),
     (end(messages=2), Invalid, "the file has 1 lines of messages, and its 'end' counts 2"),
     (end(messages=1, members=1), Invalid, "the file has 0 lines of members"),
     (end(messages=1, sha256="00"), Invalid, "sha256 '00' is not"),
@@ -172,7 +179,10 @@ def test_a_bad_line_is_refused_with_its_number_and_what_was_expected(
     assert says in refused.message
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"\xff", b'{"type":"message","ts":1,"body":"\xff"}'])
+SURROGATE = b'{"type":"message","ts":1,"body_text":"\\ud800"}'
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"\xff", b'{"type":"message","ts":1,"body":"\xff"}', SURROGATE])
 def test_what_is_no_line_is_refused_without_a_word_of_it(line: bytes) -> None:
     reading = intake()
     reading.first(encoded(FIRST))
@@ -187,6 +197,10 @@ def test_what_is_no_line_is_refused_without_a_word_of_it(line: bytes) -> None:
         (FIRST | {"format": 2}, "line 1: format 2 is not 1"),
         (FIRST | {"floor": 0}, "line 1: floor 0 is not a seq"),
         (FIRST | {"last": "x"}, "line 1: position 'x'"),
+        (
+            FIRST | {"last": log_id(5, NOW_MS + AHEAD_MS + 1)},
+            f"line 1: ts {NOW_MS + AHEAD_MS + 1} is more than 24 hours",
+        ),
     ],
 )
 def test_the_first_line_is_that_of_the_conversation(first: dict[str, Any], says: str) -> None:
@@ -196,6 +210,56 @@ def test_the_first_line_is_that_of_the_conversation(first: dict[str, Any], says:
 def test_messages_come_before_members_and_nothing_after_the_end() -> None:
     assert "a message after a member" in refusal(member(), message()).message
     assert refusal(end(), message()).message == "line 3: a line follows the 'end'"
+
+
+def test_blank_lines_after_the_end_are_passed_over() -> None:
+    reading = intake()
+    reading.first(encoded(FIRST))
+    for line in (encoded(end()), b"", b"\r"):
+        reading.take(line)
+    assert reading.finish().messages == 0
+
+
+def test_no_seq_is_given_beyond_what_numbers_hold() -> None:
+    refused = refusal(message(), message(), first=FIRST | {"floor": EXACT_MAX})
+    assert refused.message.startswith(f"line 3: seq {EXACT_MAX + 1} is over {EXACT_MAX}")
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["1-5", "ann", "edit"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+LINES = [
+    message(id=log_id(1, TS), mentions=["bob"], ref=1, kind="edit", quiet=True, cmid="c", edited={"seq": 2, "ts": 3}),
+    {"type": "message", "ts": TS, "body_text": "1"},
+    {"type": "redacted", "seq": 1, "id": log_id(1, TS), "quiet": True},
+    {"type": "floor", "floor": 7},
+    member(role="reader", joined=1, delivered=1, read=0, notify="all", mute_until=5),
+    end(redacted=1, members=0, sha256="00"),
+    {"type": "error", "error": {"code": "x", "detail": "y"}},
+]
+
+
+@settings(derandomize=True, deadline=None, max_examples=300, database=None)
+@given(st.sampled_from(LINES), st.data(), JSON_VALUES)
+def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_line(
+    line: dict[str, Any], data: st.DataObject, value: Any
+) -> None:
+    reading = intake()
+    reading.first(encoded(FIRST))
+    said = "line 2: "
+    try:
+        reading.take(encoded(line | {data.draw(st.sampled_from(sorted(line))): value}))
+    except PushpullError as refused:
+        said = refused.message
+    assert said.startswith("line 2: ")
+    assert reading.line == 2
 
 
 def test_more_members_than_a_conversation_may_have_are_refused() -> None:

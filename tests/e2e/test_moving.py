@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx2
 import pytest
 
 from pushpull.client import AsyncServer
 from pushpull.errors import BadRequest, Invalid, TooLarge
 from pushpull.web import arrivals, bodies
-from tests.e2e.service import API_KEY, LocalService, serving, settings_of
+from tests.e2e.service import API_KEY, LocalService, Service, ServiceProcess, serving, settings_of
 from tests.servers import RedisCluster, RedisServer
 
 EXPORT, IMPORT = "/v1/conversations/room/export", "/v1/conversations/room/import"
@@ -170,3 +171,33 @@ async def test_the_limits_of_messages_hold_for_lines_and_their_rates_do_not(redi
         refused = await service.server.post("/v1/conversations/other/import", content=too_large)
     assert taken.status_code == 201
     assert (refused.status_code, refused.json()["detail"]) == (413, "line 2: body of 69 bytes is over the limit of 64")
+
+
+async def test_an_import_goes_on_at_another_node_when_one_is_killed(
+    serve_nodes: Callable[..., list[ServiceProcess]],
+    talk: Callable[[ServiceProcess], Service],
+    redis_server: RedisServer,
+) -> None:
+    first, second = serve_nodes(2)
+    count, stored = 5_000, 0
+    lines = [json.dumps({"type": "message", "ts": n, "from": "ann", "body": "x" * 100}).encode() for n in range(count)]
+    lines = [b'{"type":"conversation","format":1}', *lines, b'{"type":"end","messages":%d}' % count]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal stored
+        for at in range(0, len(lines), 1000):
+            yield b"\n".join(lines[at : at + 1000]) + b"\n"
+            while at == 2000 and stored < 2000:
+                stored = int(redis_server.ask("HGET", "{c:room}:import", "seq") or 0)
+                await asyncio.sleep(0.01)
+            if at == 2000:
+                first.kill()
+
+    with pytest.raises(httpx2.TransportError):
+        await talk(first).server.post(IMPORT, content=pieces())
+    done = (await talk(second).server.post(IMPORT, content=b"\n".join(lines))).json()
+
+    assert (done["made"], done["head"], done["messages"]) == (True, count, count)
+    assert done["added"] <= count - stored
+    page = (await talk(second).server.get("/v1/conversations/room/messages?limit=1")).json()
+    assert (page["items"][0]["seq"], page["items"][0]["ts"]) == (count, count - 1)
