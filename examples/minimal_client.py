@@ -105,6 +105,12 @@ class Device:
     def unsent(self) -> list[Frame]:
         return [send for lane in self.lanes.values() for send in lane.sends]
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was sent that is not confirmed, or has not arrived here like any other message."""
+        last = {send["cid"]: seq_of(send["id"]) for send in self.stored}
+        return bool(self.unsent) or any(seq > seq_of(self.positions.get(cid, "0-0")) for cid, seq in last.items())
+
     # ------------------------------------------------------------------------------------------ the session
 
     def opened(self, welcome: Frame, now: float) -> None:
@@ -523,11 +529,11 @@ async def main() -> None:
 
 
 async def read_lines(line: Line, cid: str) -> None:
-    """Send each line that is typed, until the last one is confirmed."""
+    """Send each line that is typed, until the last one is confirmed and has come back."""
     while typed := await asyncio.to_thread(sys.stdin.readline):
         line.device.send(cid, {"text": typed.rstrip("\n")})
         line.wake.set()
-    while line.device.unsent:  # noqa: ASYNC110 - nobody else waits for it
+    while line.device.waits:  # noqa: ASYNC110 - nobody else waits for it
         await asyncio.sleep(0.05)
 
 
