@@ -75,9 +75,11 @@ class Deletions:
         waiting = await self._wire.command("ZCARD", keys.deletions(), again=True)
         if waiting >= MOST_ASKED:
             raise LimitReached(f"{waiting} users are being deleted: the limit is {MOST_ASKED}")
-        await self._wire.run(Call(_ASK, [keys.deletion(uid), keys.deleting(uid)], [messages]), again=True)
+        begins = await self._wire.run(Call(_ASK, [keys.deletion(uid), keys.deleting(uid)], [messages]), again=True)
         # After what is said of it: whoever takes it finds that. A call that got no further than there is made again.
-        await self._wire.command("ZADD", keys.deletions(), "NX", 0, uid, again=True)
+        # Where it begins anew, the lease of who has just ended the one before is of no use any more.
+        unless_there = () if begins else ("NX",)
+        await self._wire.command("ZADD", keys.deletions(), *unless_there, 0, uid, again=True)
         return await self.get(uid)
 
     async def get(self, uid: Uid) -> Deletion:

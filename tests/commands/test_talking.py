@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from pushpull.cli import main
 from pushpull.client import Message, Server, backend
-from pushpull.commands import _service
+from pushpull.commands import _service, user
 from pushpull.commands._show import message_line
 from tests.client.fake_service import Peer, row, service
 
@@ -235,6 +235,46 @@ async def test_tail_of_a_conversation_one_is_no_member_of_says_how_to_become_one
         result = await asyncio.to_thread(run, "tail", "c", "--token", "jwt", url=url)
     assert result.exit_code == 1
     assert result.stderr == "error: bob is not a member of c; add them with: pushpull members c --add bob\n"
+
+
+def deletion(state: str, done: int = 0, total: int | None = None, **more: Any) -> httpx2.Response:
+    stands = {"user": "ann", "state": state, "messages": "redact", "conversations": {"done": done, "total": total}}
+    return ok({**stands, "redacted": 7, "asked": 1, "started": None, "ended": None, "error": None, **more}, 202)
+
+
+def test_user_delete_waits_until_the_user_is_deleted(run: Run, api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(user, "LOOK_S", 0.0)
+    api.on("DELETE /v1/users/ann", deletion("waiting"))
+    api.on("GET /v1/users/ann/deletion", deletion("running"), deletion("running", 1, 3), deletion("done", 3, 3))
+    result = run("user", "delete", "ann", "--messages", "redact")
+    assert (result.exit_code, result.output) == (0, "ann: done; 3 conversations, 7 entries redacted\n")
+    assert len(api.requests) == 4
+
+
+def test_user_delete_need_not_wait(run: Run, api: Api):
+    api.on("DELETE /v1/users/ann", deletion("waiting"))
+    result = run("user", "delete", "ann", "--messages", "redact", "--no-wait")
+    assert result.output == "ann is being deleted; how it stands: pushpull user deletion ann\n"
+
+
+def test_a_deletion_that_failed_says_why_and_how_to_go_on(run: Run, api: Api):
+    api.on("DELETE /v1/users/ann", deletion("failed", 1, 3, error="redis is away"))
+    result = run("user", "delete", "ann", "--messages", "redact", "--json")
+    assert (result.exit_code, orjson.loads(result.stdout)["state"]) == (1, "failed")
+    assert result.stderr == "error: the deletion of ann failed: redis is away; ask for it again to go on\n"
+
+
+def test_what_keeps_a_deletion_from_going_on_is_shown(run: Run, api: Api):
+    api.on("GET /v1/users/ann/deletion", deletion("running", 1, error="redis is away"))
+    assert run("user", "deletion", "ann").output == (
+        "ann: running, 1 of ? conversations\nlast problem: redis is away\n"
+    )
+
+
+def test_what_becomes_of_the_messages_must_be_said(run: Run):
+    result = run("user", "delete", "ann")
+    assert result.exit_code == 2
+    assert "--messages" in result.stderr
 
 
 def test_tail_wants_to_know_who_follows(run: Run):

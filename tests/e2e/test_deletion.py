@@ -22,7 +22,7 @@ from tests.e2e.conftest import ServeProcess
 from tests.e2e.service import API_KEY, LocalService, Service, ServiceProcess, serving, settings_of, token_of
 from tests.e2e.wire import Wire
 from tests.receiver import SECRET, Receiver
-from tests.servers import RedisCluster, RedisServer
+from tests.servers import RedisCluster, RedisServer, wait_until
 from tests.stray import holding
 
 ZOE = "zoe-5d1c"
@@ -53,6 +53,13 @@ async def ended(service: Service, uid: str = ZOE, state: str = "done") -> dict[s
                 assert stands["state"] == state, stands
                 return stands
             await asyncio.sleep(0.05)
+
+
+async def let_go(server: RedisServer) -> None:
+    """Wait until the node has taken the user, which it says is deleted, off its table of work."""
+    async with asyncio.timeout(5):
+        while server.ask("EXISTS", "deletions") == "1":
+            await asyncio.sleep(0.01)
 
 
 async def delete(service: Service, messages: str, uid: str = ZOE) -> dict[str, Any]:
@@ -174,12 +181,39 @@ async def test_a_user_deleted_with_redact_is_found_nowhere_but_where_the_docs_sa
 
         await delete(service, "redact")
         stands = await ended(service)
+        for server in servers:
+            await let_go(server)
 
         assert left(servers) == LEFT
         assert (stands["conversations"], stands["error"]) == ({"done": 4, "total": 4}, None)
         assert await others_see(service) == before
         await check_logs(service)
         await check_devices(service, bobs)
+
+
+async def test_redis_files_forget_the_user_when_they_are_rewritten(start_redis: Callable[..., RedisServer]) -> None:
+    server = start_redis(appendonly=True, rdbcompression="no")
+    async with serving(settings_of(), server.url) as service:
+        await service.room("team", ZOE, "bob")
+        for n in range(3):
+            await service.post("team", f"z{n}", "said by zoe", sender=ZOE)
+            await service.post("team", f"b{n}", "said by bob", sender="bob", mentions=[ZOE])
+        await delete(service, "redact")
+        await ended(service)
+        await let_go(server)
+        assert b"said by zoe" in in_files(server)
+
+        server.ask("BGREWRITEAOF")
+        wait_until(lambda: b"said by zoe" not in in_files(server), "the append-only file is rewritten")
+
+        named = re.findall(rb"[\w{}:]*" + ZOE.encode() + rb"[\w{}:]*", in_files(server))
+        assert {name.decode().replace(ZOE, "<uid>") for name in named} == LEFT
+        assert in_files(server).count(b"said by bob") == 3
+
+
+def in_files(server: RedisServer) -> bytes:
+    """All that the server has written to disk of its data."""
+    return b"\n".join(path.read_bytes() for path in sorted((server.directory / "appendonlydir").iterdir()))
 
 
 async def check_logs(service: LocalService) -> None:
@@ -223,6 +257,7 @@ async def test_with_keep_the_messages_stay_and_nothing_else(redis_url: str, redi
 
         await delete(service, "keep")
         stands = await ended(service)
+        await let_go(redis_server)
 
         assert (stands["messages"], stands["redacted"]) == ("keep", 0)
         logs = {"{c:team}:log", "{c:club}:log", "{c:elsewhere}:log"}
@@ -297,6 +332,7 @@ async def test_another_node_goes_on_where_one_was_killed(
     redis_server.ask("ZADD", "deletions", "XX", "0", ZOE)  # as if ten seconds had passed: the lease has ended
 
     said = await ended(talk(second))
+    await let_go(redis_server)
 
     assert said["conversations"] == {"done": 15, "total": 15}
     assert left([redis_server]) == LEFT

@@ -56,6 +56,16 @@ async def test_asked_for_after_its_end_it_begins_anew(store: Store, client: Any,
     assert await client.ttl("pp:{u:alice}:deletion") == -1
 
 
+async def test_asked_for_while_a_node_ends_the_one_before_it_is_not_lost(store: Store) -> None:
+    await store.deletions.ask(ALICE, "redact")
+    lease = await store.deletions.take()
+    assert lease is not None
+    await store.deletions.finish(ALICE, "done")
+    await store.deletions.ask(ALICE, "keep")
+    await store.deletions.end(lease)
+    assert await store.deletions.take() is not None
+
+
 async def test_a_lease_that_has_ended_is_another_nodes(store: Store, short: Deletions) -> None:
     await store.deletions.ask(ALICE, "keep")
     first = await short.take()
