@@ -41,8 +41,11 @@ async def test_sigterm_says_drain_closes_with_1012_and_writes_the_cursors(
     assert "Traceback" not in process.output
 
 
-async def test_a_node_that_drains_lets_no_device_in_and_goes_on_answering_calls(serve: Serve) -> None:
-    service = await serve(server={"drain_s": 0.5})
+async def test_a_node_that_drains_lets_no_device_in_and_goes_on_answering_calls(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushpull.node.drain.LONE_S", 10.0)
+    service = await serve(server={"drain_s": 10})
     await service.room("room", "bob")
     bob = await service.device("bob")
     draining = asyncio.create_task(service.node.drain())
@@ -57,6 +60,7 @@ async def test_a_node_that_drains_lets_no_device_in_and_goes_on_answering_calls(
     assert (ready.status_code, ready.json()["checks"]["draining"]) == (503, "this node is going away")
     assert alive.status_code == 200
     assert not draining.done(), "all of this happened while it drained"
+    await bob.leave()
     await draining
 
 
