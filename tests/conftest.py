@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import leaks
 from tests.faults.report import pytest_terminal_summary
 from tests.servers import RedisCluster, RedisServer, SentinelSetup
 
 __all__ = ["pytest_terminal_summary"]  # a hook: here, as the process that shows results reads no other conftest
+
+
+# How long an example takes says what else the machine was doing.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

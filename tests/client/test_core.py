@@ -367,7 +367,7 @@ class Service:
         self.consume(1000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     steps=st.lists(
         st.one_of(

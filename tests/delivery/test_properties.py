@@ -105,7 +105,7 @@ class AnyWindow(RuleBasedStateMachine):
 
 
 TestAnyWindow = AnyWindow.TestCase
-TestAnyWindow.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyWindow.settings = settings(max_examples=100, stateful_step_count=40)
 
 # ---------------------------------------------------------------------------------------------------- tail
 
@@ -196,7 +196,7 @@ class AnyTail(RuleBasedStateMachine):
 
 
 TestAnyTail = AnyTail.TestCase
-TestAnyTail.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyTail.settings = settings(max_examples=100, stateful_step_count=40)
 
 # ---------------------------------------------------------------------------------------------------- session
 
@@ -251,7 +251,7 @@ def check(decisions: list[Decision]) -> None:
 
 
 @given(st.lists(TEXTS, max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_an_open_session_takes_anything_and_answers_with_decisions(texts: list[str | bytes]) -> None:
     opened = open_session()
     attached(opened, sent=5)
@@ -264,7 +264,7 @@ def test_an_open_session_takes_anything_and_answers_with_decisions(texts: list[s
 
 
 @given(st.lists(st.one_of(TEXTS, st.just('{"type":"hello","device":"d"}')), max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_after_a_close_nothing_comes_out_any_more(texts: list[str | bytes]) -> None:
     new = session()
     closed = False

@@ -178,7 +178,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=60), seed=st.integers(0, 2**32))
 def test_nothing_is_lost_repeated_or_out_of_order_however_ways_change(steps: list[str], seed: int) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:

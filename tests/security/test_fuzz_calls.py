@@ -45,7 +45,6 @@ ROOM = {"cid": "room", "uid": "bob", "seq": 1, "session": "s1"}
 
 FIXED = settings(
     derandomize=True,
-    deadline=None,
     max_examples=12,
     database=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

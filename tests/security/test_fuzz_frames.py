@@ -22,7 +22,7 @@ REASON_BYTES = 123
 ANSWER_BYTES = 2_000
 """An answer repeats at most the names of a frame, and these are cut: nobody is to make the service talk at length."""
 
-FIXED = settings(derandomize=True, deadline=None, max_examples=200)
+FIXED = settings(derandomize=True, max_examples=200)
 
 GOOD = [
     b'{"type":"hello","device":"d","token":"t","positions":{"room":"5-9"},"unnamed":"head","max_backlog":7,"rid":1}',
