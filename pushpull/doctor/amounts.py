@@ -27,6 +27,11 @@ def span(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 node`, `2,000 nodes`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def number(count: float) -> str:
     """How many: `1,200`, `25.9 million`."""
     return f"{count / 1e6:,.1f} million" if count >= 1e6 else f"{count:,.0f}"

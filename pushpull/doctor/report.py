@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pushpull.doctor.amounts import counted
 from pushpull.doctor.finding import Finding, Item, Status, worst
 
 STYLES: Final = {Status.SKIPPED: "dim", Status.OK: "green", Status.WARNING: "yellow", Status.ERROR: "bold red"}
@@ -78,8 +79,4 @@ def _summary(findings: Sequence[Finding]) -> str:
     errors = sum(finding.status == Status.ERROR for finding in findings)
     if not findings:
         return "nothing found"
-    return f"{_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"

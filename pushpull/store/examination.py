@@ -107,7 +107,7 @@ async def _primaries(servers: Servers, keys: Keys, look: Look) -> tuple[list[Ser
     shards = servers.shards()
     asked = [(shard, await _asked(shard.server, look)) for shard in shards]
     away = [shard.server.name for shard, said in asked if isinstance(said, StoreUnavailable)]
-    if len(away) == len(shards):
+    if away and len(away) == len(shards):
         raise next(said for _, said in asked if isinstance(said, StoreUnavailable))
     heard = await heard_from(servers, keys)
     return [

@@ -97,7 +97,7 @@ def test_a_running_service_is_asked_and_what_it_says_is_found(
     asked = ("--json", "--url", process.url, "--api-key", API_KEY)
 
     item = next(item for item in orjson.loads(run(*asked).stdout)["items"] if item["item"] == "service")
-    assert (item["status"], item["seen"]) == ("ok", f"{process.url}: ready, 1 nodes")
+    assert (item["status"], item["seen"]) == ("ok", f"{process.url}: ready, 1 node")
 
     redis_server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru", "maxmemory", "1gb")
     try:

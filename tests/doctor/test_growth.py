@@ -122,5 +122,5 @@ def test_the_arithmetic_is_shown() -> None:
     assert found is not None
     assert arithmetic(found) == (
         "1 messages a second (over 10 days) are 2.6 million in 30 days; retention lets 2.6 million more stay "
-        "(by 1 logs of 1), 300 bytes each: 1 GiB now + 742 MiB = 1.72 GiB"
+        "(by 1 log of 1), 300 bytes each: 1 GiB now + 742 MiB = 1.72 GiB"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushpull.doctor.amounts import number, size, span
+from pushpull.doctor.amounts import counted, number, size, span
 from pushpull.doctor.facts import Facts
 from pushpull.doctor.finding import Item, warning
 from pushpull.doctor.growth import DAYS, Growth, growth
@@ -47,9 +47,9 @@ def arithmetic(found: Growth) -> str:
     """Each step of it, on one line."""
     return (
         f"{found.per_s:,.3g} messages a second (over {span(found.over_s)}) are {number(found.come)} in {DAYS} days; "
-        f"retention lets {number(found.stay)} more stay (by {found.logs} logs of {number(found.conversations)}), "
-        f"{found.message_bytes:,.0f} bytes each: {size(found.used_bytes)} now + {size(found.added_bytes)} = "
-        f"{size(found.then_bytes)}"
+        f"retention lets {number(found.stay)} more stay (by {counted(found.logs, 'log')} of "
+        f"{number(found.conversations)}), {found.message_bytes:,.0f} bytes each: "
+        f"{size(found.used_bytes)} now + {size(found.added_bytes)} = {size(found.then_bytes)}"
     )
 
 

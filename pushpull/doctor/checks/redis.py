@@ -78,7 +78,7 @@ def reach(facts: Facts) -> Item | None:
 def _told(redis: RedisFacts) -> str:
     versions = sorted({_named(server) for server in redis.servers})
     where = {"one": "one server", "cluster": "a cluster", "sentinel": "under sentinels"}[redis.kind]
-    counts = f", {len(redis.primaries)} primaries, {len(redis.replicas)} replicas" if redis.kind != "one" else ""
+    counts = f", primaries: {len(redis.primaries)}, replicas: {len(redis.replicas)}" if redis.kind != "one" else ""
     return f"{', '.join(versions)}, {where}{counts}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pushpull.doctor.amounts import size
+from pushpull.doctor.amounts import counted, size
 from pushpull.doctor.facts import Facts
 from pushpull.doctor.finding import Finding, Item, error, warning
 from pushpull.doctor.growth import rate_of
@@ -104,7 +104,7 @@ def doorbells(facts: Facts) -> Item | None:
     ]
     findings += [finding for server in redis.servers for finding in _buffer(server, facts.settings, redis)]
     heard = sum(server.heard is True for server in redis.primaries)
-    return Item("doorbells", f"heard from {heard} of {len(redis.primaries)} primaries", tuple(findings))
+    return Item("doorbells", f"heard from {heard} of {counted(len(redis.primaries), 'shard')}", tuple(findings))
 
 
 def _buffer(server: ServerFacts, settings: Settings, redis: RedisFacts) -> Iterator[Finding]:

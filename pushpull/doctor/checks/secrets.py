@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from pushpull.doctor.amounts import counted
 from pushpull.doctor.facts import Facts
 from pushpull.doctor.finding import Finding, Item, error, warning
 from pushpull.errors import ConfigError
@@ -62,8 +63,8 @@ def secrets(facts: Facts) -> Item:
     """Each secret for itself, and none for two things."""
     auth = facts.settings.auth
     findings = [*_missing(facts), *_weak(auth), *_webhook(facts), *_reused(facts)]
-    told = f"{len(auth.jwt_secret)} signing secrets, {len(auth.api_keys)} API keys, {len(auth.public_keys)} public keys"
-    return Item("secrets", told, tuple(findings))
+    kinds = {"signing secret": auth.jwt_secret, "API key": auth.api_keys, "public key": auth.public_keys}
+    return Item("secrets", ", ".join(counted(len(some), kind) for kind, some in kinds.items()), tuple(findings))
 
 
 def is_weak(value: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pushpull.doctor.amounts import counted
 from pushpull.doctor.facts import Facts, NodeFacts, ServiceFacts
 from pushpull.doctor.finding import Finding, Item, error, warning
 from pushpull.settings import Delivery
@@ -64,7 +65,7 @@ def services(facts: Facts) -> Item:
 
 def _told(service: ServiceFacts) -> str:
     state = service.problem or ("not ready" if service.failing else "ready")
-    count = "" if service.nodes is None else f", {len(service.nodes)} nodes"
+    count = "" if service.nodes is None else f", {counted(len(service.nodes), 'node')}"
     return f"{service.url}: {state}{count}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pushpull.doctor.amounts import size, span
+from pushpull.doctor.amounts import counted, size, span
 from pushpull.doctor.facts import Facts, MachineFacts
 from pushpull.doctor.finding import Finding, Item, error, warning
 from pushpull.settings import DRAINED_S, Delivery, Settings
@@ -94,7 +94,8 @@ def settings(facts: Facts) -> Item:
     """All pairs that can work against each other."""
     found = facts.settings
     findings = (*_delivery(found), *_memory(found, facts.machine), *_moving(found), *_rest(found, facts))
-    return Item("settings", f"{found.server.workers} workers, {found.limits.connections:,} connections each", findings)
+    workers = counted(found.server.workers, "worker")
+    return Item("settings", f"{workers}, {found.limits.connections:,} connections each", findings)
 
 
 def exhausted_s(delivery: Delivery) -> float:
