@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pushpull import __version__
 from pushpull.node import heartbeat
 from pushpull.node.heartbeat import Heartbeat
 from pushpull.store.values import NodeRecord
@@ -102,3 +103,11 @@ async def test_a_beat_says_whether_devices_here_asked_for_receipts_and_hears_whe
     table.others = table.others[:1]
     await heart.beat()
     assert not bench.receipts.asked(ROOM)
+
+
+async def test_a_node_says_which_release_it_is(bench: Bench, table: Table) -> None:
+    heart, _ = heart_of(bench, table)
+
+    await heart.beat()
+
+    assert table.said["version"] == __version__
