@@ -1,6 +1,7 @@
 """What the calls answer: one struct for each body. The OpenAPI document is made of these.
 
-`Item`, `MessagesPage` and `HistoryPage` describe bytes that the node has already; nothing is encoded through them.
+Those of messages, rows, nodes and pending ranges describe what the node has as JSON or as plain values already;
+nothing is encoded through them.
 """
 
 from __future__ import annotations
@@ -167,14 +168,33 @@ class PresenceAnswer(msgspec.Struct, kw_only=True):
     connected: list[str]
 
 
-class PendingAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Without `limit` the summary, with it the rows."""
+class BehindAnswer(msgspec.Struct, kw_only=True):
+    """A member, and how many messages it lacks."""
 
-    count: int | None = None
-    min: int | None = None
-    max: int | None = None
-    consumers: list[dict[str, Any]] | None = None
-    rows: list[dict[str, Any]] | None = None
+    user: str
+    count: int
+
+
+class RangeAnswer(msgspec.Struct, kw_only=True):
+    """What a member's device lacks, seqs `first` to `last`; `delivery_count` 0: nothing of it was sent to it yet."""
+
+    user: str
+    device: str
+    session: str
+    first: int
+    last: int
+    idle_ms: int
+    delivery_count: int
+
+
+class PendingAnswer(msgspec.Struct, kw_only=True):
+    """Without `limit` the summary, with it the rows. `min` and `max` are null where nothing is lacking."""
+
+    count: int | UnsetType = UNSET
+    min: int | UnsetType | None = UNSET
+    max: int | UnsetType | None = UNSET
+    consumers: list[BehindAnswer] | UnsetType = UNSET
+    rows: list[RangeAnswer] | UnsetType = UNSET
 
 
 class RowAnswer(msgspec.Struct, kw_only=True):
@@ -288,8 +308,22 @@ class PolicyEntry(msgspec.Struct, kw_only=True):
     without: dict[str, Any] | UnsetType = UNSET
 
 
+class NodeAnswer(msgspec.Struct, kw_only=True):
+    """A node as its heartbeat of `age_ms` ago describes it. `started_at`: ms since 1970."""
+
+    node: str
+    age_ms: int
+    version: str
+    sessions: int
+    feeds: int
+    lag_ms: float
+    started_at: int
+    draining: bool
+    receipts: bool | UnsetType = UNSET  # some device of it asked for them; a node of an older release does not say
+
+
 class NodesAnswer(msgspec.Struct, kw_only=True):
-    nodes: list[dict[str, Any]]
+    nodes: list[NodeAnswer]
 
 
 class NodeStats(msgspec.Struct, kw_only=True):

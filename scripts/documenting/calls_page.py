@@ -58,10 +58,7 @@ def _group(path: str) -> str:
 
 
 def _call(path: str, method: str, operation: Document) -> str:
-    parameters = [
-        (f"`{one['name']}`", one["in"], f"{phrase(one['schema'])}. {one.get('description', '')}")
-        for one in operation["parameters"]
-    ]
+    parameters = [(f"`{one['name']}`", one["in"], _about(one)) for one in operation["parameters"]]
     lines = [f"\n### {method} {path}\n", f"{operation['summary']} *{_who(operation)}*\n"]
     lines.append(table(("parameter", "in", ""), parameters))
     if "requestBody" in operation:
@@ -69,6 +66,11 @@ def _call(path: str, method: str, operation: Document) -> str:
         lines.append(f"Body: {' or '.join(phrase(one['schema']) for one in content.values())}.\n")
     lines.append(table(("answer", ""), [_answer(status, said) for status, said in operation["responses"].items()]))
     return "\n".join(line for line in lines if line)
+
+
+def _about(parameter: Document) -> str:
+    about = parameter.get("description", "")
+    return f"{phrase(parameter['schema'])}{'. ' if about else ''}{about}"
 
 
 def _who(operation: Document) -> str:

@@ -22,7 +22,7 @@ from tests.docs.blocks import ROOT, Block, console_parts
 from tests.e2e.service import API_KEY, SECRET
 
 RUN: Final = ("sh", "console", "python")
-PAGE_S: Final = 20.0
+PAGE_S: Final = 45.0
 _DEFAULT: Final = re.compile(r"\b(?:127\.0\.0\.1|localhost):8080\b")
 _STEP: Final = "\x1e"  # before each step's number in the output
 

@@ -95,7 +95,7 @@ def test_not_much_is_left_out() -> None:
     left_out = [block for block in shells if block.marking == "not run"]
 
     print(*(f"{block.place}: {block.said}" for block in left_out), sep="\n")  # shown by -rP
-    assert len(left_out) < len(shells)
+    assert len(left_out) < len(shells) / 2
 
 
 def command_lines(block: Block) -> Iterator[list[str]]:

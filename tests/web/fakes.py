@@ -47,6 +47,18 @@ from pushpull.store.policy import PolicyDocument
 from pushpull.store.values import MemberCounts, MemberRow, NodeRecord, Receipts, RowRequest, SessionRecord
 from tests.node.reports import busy, report
 
+NODE: dict[str, Any] = {
+    "age_ms": 5,
+    "version": "1.0.0",
+    "sessions": 0,
+    "feeds": 0,
+    "lag_ms": 0.1,
+    "started_at": 1,
+    "draining": False,
+    "receipts": False,
+}
+"""What a node's heartbeat says of it."""
+
 
 @dataclass
 class FakeConversation:
@@ -300,7 +312,7 @@ class FakeNode:
         return {"rows": []} if asked["limit"] else {"count": 0, "min": None, "max": None, "consumers": []}
 
     async def nodes(self) -> list[dict[str, Any]]:
-        return [{"id": self.id, "sessions": 0}]
+        return [{"node": self.id, **NODE}]
 
     async def readiness(self) -> Any:
         return SimpleNamespace(ready=self.ready, checks={"redis": "ok" if self.ready else "unreachable"})

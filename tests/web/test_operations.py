@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.web.conftest import assert_problem
-from tests.web.fakes import FakeNode
+from tests.web.fakes import NODE, FakeNode
 
 
 async def test_the_policy_says_what_is_in_force_and_where_it_came_from(server: httpx2.AsyncClient) -> None:
@@ -70,7 +70,7 @@ async def test_operations_are_for_servers(alice: httpx2.AsyncClient) -> None:
 
 
 async def test_nodes_are_listed(server: httpx2.AsyncClient) -> None:
-    assert (await server.get("/v1/nodes")).json() == {"nodes": [{"id": "n1", "sessions": 0}]}
+    assert (await server.get("/v1/nodes")).json() == {"nodes": [{"node": "n1", **NODE}]}
 
 
 async def test_how_the_nodes_do_is_told_of_each_and_of_all(server: httpx2.AsyncClient) -> None:

@@ -25,7 +25,7 @@ async def put_policy(call: Call) -> Response:
 
 
 async def nodes(call: Call) -> Response:
-    return reply(NodesAnswer(nodes=await call.node.nodes()))
+    return reply({"nodes": await call.node.nodes()})
 
 
 async def healthz(call: Call) -> Response:
