@@ -82,22 +82,20 @@ async def test_a_service_at_work_fills_the_dashboard_and_a_broken_one_fires(scen
     prometheus, (first, second) = scene.prometheus, scene.nodes
     service = Service(first.url)
     try:
-        await service.room("tea", "alice", "bob")
-        alice = await service.device("alice")
-        await service.post("tea", "one", sender="bob")
-        await alice.hear("messages")
-
-        def has_all() -> bool:
-            return len(prometheus.ask("up == 1")) == 2 and not empty(prometheus)
-
-        await scene.until(has_all, "each query of the dashboard finds something")
+        await scene.until(lambda: len(prometheus.ask("up == 1")) == 2, "both nodes are scraped")
         assert not {alert for alert, _ in prometheus.firing()} & TO_FIRE
 
-        # bob was not there: the webhook was told of him, and refused it.
+        await service.room("tea", "alice", "bob")
+        alice = await service.device("alice")
+        await service.post("tea", "one", sender="alice")
+        await alice.hear("messages")
+        given_up = 'sum(pushpull_offline_jobs_total{outcome="dead"}) == 1'
+        await scene.until(lambda: bool(prometheus.ask(given_up)), "bob is away, and the webhook refuses to hear of it")
         second.kill()
         await scene.fires(
             ("PushpullDown", scene.instances[1]), ("PushpullNodeLost", ""), ("PushpullOfflineDeadLetters", "")
         )
+        await scene.until(lambda: not empty(prometheus), "each query of the dashboard finds something")
 
         scene.redis.kill()
         lost = asyncio.create_task(service.server.post("/v1/conversations/tea/messages", json={"cmid": "x", "body": 1}))

@@ -18,6 +18,9 @@ from tests.receiver import SECRET as WEBHOOK_SECRET
 from tests.receiver import Receiver
 from tests.servers import RedisServer
 
+# What is counted is the node's; that both WebSocket paths reach it is held elsewhere.
+pytestmark = pytest.mark.parametrize("serve", ["direct"], indirect=True)
+
 
 def value(node: Node, name: str, **labels: str) -> float:
     found = node.metrics.registry.get_sample_value(f"pushpull_{name}", labels)
