@@ -29,7 +29,7 @@ def test_the_fastapi_app_does_what_its_tests_say() -> None:
 def test_the_django_app_does_what_its_tests_say() -> None:
     said = run_in(EXAMPLES / "django_chat", "manage.py", "test")
 
-    assert "Ran 5 tests" in said
+    assert "Ran 6 tests" in said
 
 
 def test_the_django_app_has_no_unwritten_settings_or_faults() -> None:

@@ -48,3 +48,12 @@ def close(cid: str) -> None:
 def sign_out(user: User) -> None:
     """End the user's sessions in the chat."""
     server().kick(uid_of(user))
+
+
+def forget(uid: str) -> None:
+    """Ask for the user to be deleted, messages and all. It is a job that takes a while; ask `is_forgotten`."""
+    server().delete_user(uid, messages="redact")
+
+
+def is_forgotten(uid: str) -> bool:
+    return bool(server().deletion(uid)["state"] == "done")

@@ -37,3 +37,11 @@ class Notification(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notifications")
     text = models.CharField(max_length=200)
+
+
+class Forgotten(models.Model):
+    """A user who was deleted here, and is to be in the chat. Kept as long as backups are: after one was restored all of
+    them are asked for again."""
+
+    uid = models.CharField(max_length=128, unique=True)
+    done = models.BooleanField(default=False)

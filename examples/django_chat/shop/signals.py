@@ -15,7 +15,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from shop import chat
-from shop.models import Order
+from shop.models import Forgotten, Order, uid_of
 
 
 @receiver(post_save, sender=Order)
@@ -27,6 +27,13 @@ def on_order_saved(instance: Order, **_: Any) -> None:
 def on_order_deleted(instance: Order, **_: Any) -> None:
     cid = instance.cid  # the instance loses its key when it is deleted
     transaction.on_commit(lambda: chat.close(cid), robust=True)
+
+
+@receiver(post_delete, sender=User)
+def on_user_deleted(instance: User, **_: Any) -> None:
+    uid = uid_of(instance)
+    Forgotten.objects.get_or_create(uid=uid)  # in the same transaction: it is not forgotten to forget
+    transaction.on_commit(lambda: chat.forget(uid), robust=True)
 
 
 @receiver(user_logged_out)

@@ -16,7 +16,7 @@ from django.test import LiveServerTestCase, override_settings
 from pushpull import testing
 from pushpull.client import connect
 from shop import chat
-from shop.models import Notification, Order, uid_of
+from shop.models import Forgotten, Notification, Order, uid_of
 
 
 @contextmanager
@@ -101,9 +101,24 @@ class ShopTest(LiveServerTestCase):
             kitchen.put(f"/orders/{order.pk}/driver", json={"driver": "dan"})
         self.assertIn(uid_of(self.dan), self.members(order.cid))
 
-        self.dan.delete()
-        call_command("sync_chat", stdout=StringIO())
+        order.driver = None
+        order.save()
         self.assertEqual(self.members(order.cid), {uid_of(self.ann), uid_of(self.kitchen)})
+
+    def test_who_is_deleted_here_is_deleted_there_also_after_an_outage(self) -> None:
+        order = Order.objects.create(customer=self.ann, dish="cake", driver=self.dan)
+        uid = uid_of(self.dan)
+        chat.server().send(order.cid, {"text": "On my way"}, sender=uid)
+        with nobody_there(), self.assertLogs("django.db.backends.base", "ERROR"):
+            self.dan.delete()
+
+        give_up = time.monotonic() + 20
+        while Forgotten.objects.filter(done=False).exists():
+            self.assertLess(time.monotonic(), give_up, "it was not done")
+            call_command("sync_chat", stdout=StringIO())
+
+        self.assertNotIn(uid, self.members(order.cid))
+        self.assertNotIn(uid, [message.sender for message in chat.server().messages(order.cid)])
 
     def test_what_was_missed_while_pushpull_was_away_is_made_up_for(self) -> None:
         with nobody_there(), self.assertLogs("django.db.backends.base", "ERROR"):
@@ -112,6 +127,6 @@ class ShopTest(LiveServerTestCase):
         said = StringIO()
         call_command("sync_chat", stdout=said)
 
-        self.assertEqual(said.getvalue(), "1 conversations are in step, 0 are not\n")
+        self.assertEqual(said.getvalue(), "1 conversations and users are in step, 0 are not\n")
         self.assertEqual(self.members(order.cid), {uid_of(self.ann), uid_of(self.kitchen)})
         self.assertEqual([message.body["text"] for message in chat.server().messages(order.cid)], ["bread for ann"])
