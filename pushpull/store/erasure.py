@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pushpull.errors import NoSuchConversation, StoreUnavailable
 from pushpull.model import Cid, Uid, ts_of
@@ -22,6 +22,8 @@ LOOKED_AT: Final = 500
 """Conversations looked into together, two commands each."""
 LOOKS: Final = 3
 """At all of them, where keys went to another server meanwhile and may have been passed over."""
+TRIES: Final = 3
+"""At a log that loses entries without a word, as none is meant to."""
 SCANNED: Final = 1000
 """Fields of a hash or a sorted set in one call, some 0.3 ms of Redis."""
 ENTRIES: Final = 128
@@ -129,10 +131,13 @@ class Erasure:
 
         `token`: the caller's own, so that two of them do not write into one copy. Nodes then let go of what they hold.
         """
-        names = [self._keys.log(cid), self._keys.copy(cid, token), self._keys.meta(cid)]
-        reply: Any = b""
+        keys, again, reply = self._keys, 0, b""
+        names = [keys.log(cid), keys.copy(cid, token), keys.meta(cid), keys.copied_edits(cid, token)]
         while reply != b"done":
             reply = await self._wire.run(Call(_REWRITE, names, [uid, ENTRIES, BYTES, COPY_EXPIRES_MS]), again=True)
+            again += reply == b"again"
+            if again > TRIES:
+                raise StoreUnavailable(f"the log of {cid} loses entries all the time: it cannot be written anew")
             yield
         await announce(self._wire, self._keys, [Announcement(kind="rewritten", cid=cid)])
 

@@ -101,6 +101,10 @@ class Keys:
         """A log that is being written anew."""
         return self._conversation(cid, f"copy:{token}")
 
+    def copied_edits(self, cid: Cid, token: str) -> str:
+        """The edits in it: what they are of is redacted with them."""
+        return self._conversation(cid, f"copy:{token}:edits")
+
     def told(self, cid: Cid) -> str:
         return self._conversation(cid, "told")
 
