@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx2
-from tenacity import AsyncRetrying, stop_after_attempt
+from tenacity import AsyncRetrying
 
 from pushpull.client import calls, moving
 from pushpull.client.addresses import Urls
@@ -131,14 +131,14 @@ class AsyncServer(Backend):
         lines.finish()
 
     async def import_conversation(self, cid: str, source: Source | AsyncIterable[bytes]) -> Json:
-        """Make a conversation of the lines of an export, or of other lines of that kind: a path, or their bytes.
+        """Make a conversation of the lines of an export, or of other lines of that kind: of a file, or their bytes.
 
-        Returns {cid, made, head, floor, count, messages, redacted, members, added}. A path, or a function that opens
-        the file, is sent again where that may help; what is stored by then is not stored again. Raises Invalid naming
-        the line, and where the conversation exists and was not made of this file.
+        Returns {cid, made, head, floor, count, messages, redacted, members, added}. A path, bytes, or a function
+        that opens the file are sent again where that may help; what is stored by then is not stored again. Raises
+        Invalid naming the line, and where the conversation exists and was not made of this file.
         """
-        rules = self._retry | ({"stop": stop_after_attempt(1)} if moving.is_read_once(source) else {})
-        return await self._run(moving.bring_in(cid), lambda: moving.opened_async(source), rules)
+        call, rules = moving.bring_in(cid), moving.rules(source, self._retry)
+        return await self._run(call, lambda: moving.opened_async(source), rules)
 
     async def give_up_import(self, cid: str) -> None:
         """Forget what was stored of an import that is not over. Raises NoSuchConversation where there is none."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from tenacity import stop_after_attempt, stop_all
 
 from pushpull.client.calls import Call, Json, error_in
 from pushpull.errors import StoreUnavailable
@@ -15,8 +16,11 @@ from pushpull.model import check_cid
 
 CHUNK_BYTES: Final = 256 * 1024
 
-Source = Path | Callable[[], Iterable[bytes]] | Iterable[bytes]
-"""The bytes of a file: its path, or what opens it, so that it can be sent again; or what can be read once."""
+TRIES: Final = 5
+"""Of a file that can be sent again, at least: the first may have taken longer than any other call is tried."""
+
+Source = Path | bytes | Callable[[], Iterable[bytes]] | Iterable[bytes]
+"""A file: its path, all of it, or what opens it, so that it can be sent again; or its bytes, to be read once."""
 
 
 def export(cid: str) -> Call[None]:
@@ -64,15 +68,19 @@ class Lines:
         return StoreUnavailable(f"the export of {self._cid} was cut off before its last line")
 
 
-def is_read_once(source: Source | AsyncIterable[bytes]) -> bool:
-    """Whether there is no second try."""
-    return not isinstance(source, Path) and not callable(source)
+def rules(source: Source | AsyncIterable[bytes], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """How often it is sent, for tenacity; `usual`: the rules of other calls."""
+    if isinstance(source, Path | bytes) or callable(source):
+        return {**usual, "stop": stop_all(usual["stop"], stop_after_attempt(TRIES))}
+    return {**usual, "stop": stop_after_attempt(1)}
 
 
 def opened(source: Source) -> Iterator[bytes]:
     """The bytes from the beginning."""
     if isinstance(source, Path):
         return _chunks(source)
+    if isinstance(source, bytes):
+        return iter([source])
     return iter(source() if callable(source) else source)
 
 

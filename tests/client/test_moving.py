@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from pushpull.client import AsyncServer, Server, backend
-from pushpull.client.moving import Lines
+from pushpull.client.moving import TRIES, Lines
 from pushpull.errors import Invalid, NoSuchConversation, PushpullError, StoreUnavailable
 
 FIRST, END = b'{"type":"conversation","format":1}\n', b'{"type":"end","messages":0}\n'
@@ -106,7 +106,11 @@ def as_function(tmp_path: Path) -> Any:
     return lambda: iter([FIRST, END])
 
 
-@pytest.mark.parametrize("source", [as_path, as_function])
+def as_bytes(tmp_path: Path) -> Any:
+    return FIRST + END
+
+
+@pytest.mark.parametrize("source", [as_path, as_function, as_bytes])
 async def test_a_file_that_can_be_opened_again_is_sent_again_whole(
     source: Callable[[Path], Any], tmp_path: Path
 ) -> None:
@@ -120,6 +124,13 @@ async def test_a_file_that_can_be_opened_again_is_sent_again_whole(
         made._client = httpx2.AsyncClient(**made._client_options, transport=httpx2.MockTransport(taking.later))
         assert await made.import_conversation("c", source(tmp_path)) == DONE
     assert taking.sent == [FIRST + END] * 2
+
+
+def test_a_long_import_that_fails_late_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    taking = Taking(*(away() for _ in range(TRIES - 1)), httpx2.Response(201, json=DONE))
+    with client_of(taking) as server:
+        server._retry = server._rules(retry_s=0.0)  # as if the first try had taken longer than that
+        assert server.import_conversation("c", FIRST + END) == DONE
 
 
 def test_what_can_be_read_once_is_sent_once() -> None:
