@@ -178,6 +178,9 @@ async def test_a_node_that_is_down_costs_nobody_anything(nodes: list[LocalServic
         for number in range(4):
             await service.post("room", f"c{number}")
             await service.device("bob", f"phone-{number}")
+            exported = await service.server.get("/v1/conversations/room/export")
+            imported = await service.server.post(f"/v1/conversations/copy-{number}/import", content=exported.content)
+            assert (exported.status_code, imported.status_code) == (200, 201)
 
 
 async def test_a_send_that_one_node_cannot_store_goes_to_the_other(
