@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pushpull.model import Cid, Uid
-from pushpull.node import away, doorbell, node
+from pushpull.node import away, deletions, doorbell, node
 from pushpull.store import CursorMove
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService
@@ -36,6 +36,7 @@ async def still(serve: Serve, receiver: Receiver, monkeypatch: pytest.MonkeyPatc
     """A service that asks Redis for nothing by the clock, in which a conversation is due at once when a test works."""
     monkeypatch.setattr(doorbell, "PROBE_S", 600.0)
     monkeypatch.setattr(node, "BEAT_S", 600.0)
+    monkeypatch.setattr(deletions, "ROUND_S", 600.0)
     monkeypatch.setattr(away, "ROUND_S", 600.0)
     monkeypatch.setattr(away, "MISSED_S", 600.0)
     service = await serve(
