@@ -8,7 +8,6 @@ a service by `tests.e2e.wire` or `tests.e2e.service` is held to this, which is m
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import cache
 from typing import Any, Final
 
@@ -111,16 +110,11 @@ def _answers(method: str, path: str, status: int) -> dict[str, jsonschema_rs.Val
     }
 
 
-answered: Final[Counter[str]] = Counter()
-"""`METHOD path` -> how many answers were held against the document in this process."""
-
-
 def check_answer(method: str, path: str, status: int, media_type: str, body: bytes) -> None:
     """Raise Undocumented for an answer that the OpenAPI document does not describe. What is no call is let pass."""
     template = next((found for verb, pattern, found in _PATHS if verb == method and pattern.fullmatch(path)), None)
     if template is None or len(body) > LARGE_BYTES:
         return
-    answered[f"{method} {template}"] += 1
     answers = _answers(method, template, status)
     media = media_type.partition(";")[0]
     if not body and not answers:

@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
 from pushpull.delivery import frames
 from pushpull.web.app import WEBSOCKET_PATH
@@ -51,6 +53,11 @@ async def test_it_is_asyncapi_3_with_what_that_requires(document: dict[str, Any]
     for operation in document["operations"].values():
         assert operation["action"] in {"send", "receive"}
         assert operation["channel"] == {"$ref": "#/channels/session"}
+
+
+async def test_every_socket_of_the_application_is_a_channel(document: dict[str, Any], app: Starlette) -> None:
+    routed = {route.path for route in app.routes if isinstance(route, WebSocketRoute)}
+    assert routed == {channel["address"] for channel in document["channels"].values()}
 
 
 async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
