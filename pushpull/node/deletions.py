@@ -20,6 +20,7 @@ from typing import Final
 from pushpull.errors import PushpullError
 from pushpull.model import Cid
 from pushpull.node.background import Background
+from pushpull.node.metrics import Metrics
 from pushpull.store.deletions import LEASE_S, Deletion, Lease
 from pushpull.store.store import Store
 
@@ -47,8 +48,9 @@ class LeaseLost(Exception):
 class Deletions:
     """One node's worker."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
+        self._metrics = metrics
 
     def start(self, background: Background) -> None:
         background.repeat(self.round, every_s=ROUND_S, jitter=JITTER, name="deletions of users")
@@ -59,7 +61,7 @@ class Deletions:
         if lease is None:
             return
         try:
-            await _Work(self._store, lease).run()
+            await _Work(self._store, lease, self._metrics).run()
         except LeaseLost:
             log.info("the deletion of a user is another node's now")
 
@@ -67,8 +69,9 @@ class Deletions:
 class _Work:
     """On one deletion, while its lease is this node's."""
 
-    def __init__(self, store: Store, lease: Lease) -> None:
+    def __init__(self, store: Store, lease: Lease, metrics: Metrics) -> None:
         self._store = store
+        self._metrics = metrics
         self._lease = lease
         self._user = lease.user
         self._renewed = self._rested = time.monotonic()
@@ -99,6 +102,7 @@ class _Work:
         await self._store.presence.revoke_before(self._user, int(time.time()) + 1)
         await self._store.deletions.finish(self._user, "done")
         await self._store.deletions.end(self._lease)
+        self._metrics.deletions_ended.labels("done").inc()
         log.info("a user was deleted")
 
     async def _shut_out(self) -> None:
@@ -158,6 +162,7 @@ class _Work:
         if tries >= TRIES_MAX:
             await deletions.finish(user, "failed", error=why)
             await deletions.end(self._lease)
+            self._metrics.deletions_ended.labels("failed").inc()
             return
         await deletions.note(user, tries=tries, error=why)
         await self._renew(LATER_S)

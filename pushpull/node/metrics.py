@@ -78,7 +78,7 @@ class Metrics:
         self._count_delivery()
         self._count_connections()
         self._count_redis()
-        self._count_offline()
+        self._count_jobs()
         self._tell_of_the_process()
 
     def _count_messages(self) -> None:
@@ -160,7 +160,7 @@ class Metrics:
             "doorbell_seconds", "From a probe published to the same probe heard", REDIS_BUCKETS_S
         )
 
-    def _count_offline(self) -> None:
+    def _count_jobs(self) -> None:
         self.offline_marks = self._counter("offline_marks", "Times a conversation with news was made due")
         self.offline_users = self._counter("offline_users", "Users the webhook was told of")
         self.offline_calls = self._counters(
@@ -178,6 +178,11 @@ class Metrics:
         )
         self.offline_oldest = self._gauge(
             "offline_oldest_seconds", "How long the notification has been owed that is owed longest, of all nodes"
+        )
+
+        self.deletions = self._gauge("deletions", "Users whose deletion has not ended, of all nodes")
+        self.deletions_ended = self._counters(
+            "deletions_ended", "Deletions of users that ended here", "state", ("done", "failed")
         )
 
     def _tell_of_the_process(self) -> None:

@@ -153,7 +153,7 @@ class Node:
         self.moving = Moving(store, settings.limits)
         self.tracer = Tracer(self.parts, ruling_of=self.ruling_of)
         self._audit = Audit(feeds, store.log, self.metrics, settings, stale=reader.mark_stale, lane=store.lane)
-        self._deletions = Deletions(store)
+        self._deletions = Deletions(store, self.metrics)
         self._pending = PendingTable(store)
         self._observation = Observation(self.parts, self._doorbell, offline=webhook is not None)
         self.parts.hub.redeliveries.note = self._note_redelivery

@@ -31,6 +31,7 @@ class Soundings:
         memory = await self._store.memory()
         self._metrics.redis_memory.put({each.server: each.used_bytes for each in memory})
         self._metrics.redis_memory_max.put({each.server: each.max_bytes for each in memory})
+        self._metrics.deletions.set(await self._store.deletions.count())
         if self._offline:
             await self._ask_offline()
 

@@ -72,7 +72,7 @@ class Deletions:
         Raises LimitReached where too many are asked for already.
         """
         keys = self._keys
-        waiting = await self._wire.command("ZCARD", keys.deletions(), again=True)
+        waiting = await self.count()
         if waiting >= MOST_ASKED:
             raise LimitReached(f"{waiting} users are being deleted: the limit is {MOST_ASKED}")
         begins = await self._wire.run(Call(_ASK, [keys.deletion(uid), keys.deleting(uid)], [messages]), again=True)
@@ -81,6 +81,10 @@ class Deletions:
         unless_there = () if begins else ("NX",)
         await self._wire.command("ZADD", keys.deletions(), *unless_there, 0, uid, again=True)
         return await self.get(uid)
+
+    async def count(self) -> int:
+        """Users whose deletion has not ended."""
+        return int(await self._wire.command("ZCARD", self._keys.deletions(), again=True))
 
     async def get(self, uid: Uid) -> Deletion:
         """How it stands; state "none": nobody asked for one, or it has ended long ago."""

@@ -78,6 +78,8 @@ def test_every_metric_but_a_few_is_on_the_dashboard() -> None:
         "pushpull_build_info",  # what the choice of nodes is read from
         "pushpull_connections",
         "pushpull_cursor_flushes_total",
+        "pushpull_deletions",
+        "pushpull_deletions_ended_total",
         "pushpull_doorbell_ok",
         "pushpull_draining",
         "pushpull_notify_interval_seconds",

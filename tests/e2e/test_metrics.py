@@ -8,6 +8,7 @@ import re
 import jwt
 import pytest
 
+from pushpull.model import Uid
 from pushpull.node.node import Node
 from pushpull.node.soundings import Soundings
 from tests.contract import shown, written
@@ -156,6 +157,14 @@ async def test_what_was_given_up_and_what_is_owed_are_told(serve: Serve) -> None
         assert value(service.node, "offline_calls_total", outcome="failed") == 1
         assert value(service.node, "offline_call_seconds_count") == 1
         assert value(service.node, "offline_oldest_seconds") == 0
+
+
+async def test_users_whose_deletion_has_not_ended_are_told(service: LocalService, soundings: Soundings) -> None:
+    await service.node.store.deletions.ask(Uid("alice"), "keep")
+    await service.node.store.deletions.take()  # somebody else does, and says nothing more
+    await soundings.round()
+
+    assert value(service.node, "deletions") == 1
 
 
 async def test_the_list_of_metrics_is_what_a_service_shows(service: LocalService, soundings: Soundings) -> None:

@@ -10,6 +10,7 @@ from pushpull.errors import StoreUnavailable
 from pushpull.model import Cid, Role, Uid
 from pushpull.node import deletions
 from pushpull.node.deletions import Deletions
+from pushpull.node.metrics import Metrics
 from pushpull.settings import Settings
 from pushpull.store import Store
 from pushpull.store.deletions import Deletion, Lease
@@ -40,13 +41,13 @@ async def stands(store: Store) -> Deletion:
 
 
 async def test_with_nobody_to_delete_nothing_happens(store: Store) -> None:
-    await Deletions(store).round()
+    await Deletions(store, Metrics()).round()
     assert (await stands(store)).state == "none"
 
 
 async def test_one_round_deletes_one_user(store: Store) -> None:
     await store.deletions.ask(ALICE, "redact")
-    await Deletions(store).round()
+    await Deletions(store, Metrics()).round()
     done = await stands(store)
     assert (done.state, done.total, done.left, done.tries) == ("done", 1, 0, 0)
     assert await store.members.role(ROOM, ALICE) is None
@@ -59,13 +60,13 @@ async def test_what_fails_is_said_and_tried_again(store: Store, monkeypatch: pyt
         patched.setattr(store.erasure, "forget_row", away)
         for tries in (1, 2):
             await taken_again(store)
-            await Deletions(store).round()
+            await Deletions(store, Metrics()).round()
             failing = await stands(store)
             assert (failing.state, failing.error, failing.tries) == ("running", "redis does not answer in time", tries)
             assert await store.deletions.take() is None, "it rests"
     await taken_again(store)
 
-    await Deletions(store).round()
+    await Deletions(store, Metrics()).round()
 
     done = await stands(store)
     assert (done.state, done.error, done.tries) == ("done", None, 0)
@@ -75,17 +76,20 @@ async def test_what_always_fails_is_given_up_and_goes_on_when_asked_for_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deletions, "TRIES_MAX", 2)
+    ended = (metrics := Metrics()).deletions_ended
     await store.deletions.ask(ALICE, "redact")
     with monkeypatch.context() as patched:
         patched.setattr(store.erasure, "forget_row", away)
         for _ in range(2):
             await taken_again(store)
-            await Deletions(store).round()
+            await Deletions(store, metrics).round()
     assert ((await stands(store)).state, (await stands(store)).error) == ("failed", "redis does not answer in time")
+    assert (ended.labels("failed").value, ended.labels("done").value) == (1, 0)
     assert await store.deletions.take() is None
 
     await store.deletions.ask(ALICE, "redact")
-    await Deletions(store).round()
+    await Deletions(store, metrics).round()
+    assert (ended.labels("failed").value, ended.labels("done").value) == (1, 1)
 
     assert (await stands(store)).state == "done"
 
@@ -101,7 +105,7 @@ async def test_who_has_lost_the_lease_stops_at_once_and_says_nothing(
     others = await store.deletions.take()
 
     with pytest.raises(deletions.LeaseLost):
-        await deletions._Work(store, Lease(ALICE, lease.until - 1)).run()
+        await deletions._Work(store, Lease(ALICE, lease.until - 1), Metrics()).run()
 
     assert (await stands(store)).error is None
     assert others is not None
@@ -111,5 +115,5 @@ async def test_who_has_lost_the_lease_stops_at_once_and_says_nothing(
 async def test_a_lease_for_what_has_ended_already_is_given_back(store: Store) -> None:
     await store.deletions.ask(ALICE, "redact")
     await store.deletions.finish(ALICE, "done")
-    await Deletions(store).round()
+    await Deletions(store, Metrics()).round()
     assert not await store._wire.command("EXISTS", store._keys.deletions())
