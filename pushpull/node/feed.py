@@ -31,6 +31,8 @@ from pushpull.store.values import Bell, LogRead, Verdict
 
 CUT_MAX: Final = 8
 """Pages kept for those who ask for the same: rung together they stand at one place, latecomers at a few others."""
+WHOLE: Final = -1
+"""Where a page ends that ended before it had to: the same wherever that would be. No seq: 0 is where an empty log ends."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -156,7 +158,7 @@ class Feed:
         """
         upto = min(self.told, self.tail.head) if told and after < self.told else self.tail.head
         key = (after, limit, upto, self.head.floor, self.tail.version, redelivery)
-        whole = (after, limit, 0, self.head.floor, self.tail.version, redelivery)  # ends before `upto`: whatever it is
+        whole = (after, limit, WHOLE, self.head.floor, self.tail.version, redelivery)
         known = self._cut.get(key) or self._cut.get(whole)
         if known is None:
             page = self.tail.page(after, limit=limit, max_bytes=self.settings.page_bytes, upto=upto)

@@ -269,3 +269,21 @@ def test_the_floor_only_rises() -> None:
     told.raise_floor(2)
 
     assert (told.head.floor, told.tail.floor) == (3, 3)
+
+
+# ---------------------------------------------------------------------------------------------------- pages
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_who_pulled_while_the_log_was_empty_takes_nothing_from_those_who_pull_later(told: bool) -> None:
+    empty = Feed(ROOM, head(0, last_id=LogId("0-0")), Delivery(push_max_members=10))
+    before = empty.cut(0, limit=100, told=told)
+    empty.take_read(read(1, 2))
+    empty.told = 2
+
+    after = empty.cut(0, limit=100, told=told)
+
+    assert before is not None
+    assert before[0].upto == 0
+    assert after is not None
+    assert (after[0].upto, len(after[0].items)) == (2, 2)
