@@ -32,7 +32,7 @@ from pushpull.store.values import Bell, LogRead, Verdict
 CUT_MAX: Final = 8
 """Pages kept for those who ask for the same: rung together they stand at one place, latecomers at a few others."""
 WHOLE: Final = -1
-"""Where a page ends that ended before it had to: the same wherever that would be. No seq: 0 is where an empty log ends."""
+"""Where a page ends that ended before it had to: the same wherever that was. No seq: 0 is where an empty log ends."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
