@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from pushpull.node import deletions, doorbell, node
+from pushpull.node import deletions, doorbell, node, observation
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService
 from tests.e2e.wire import Wire
@@ -20,6 +20,7 @@ async def still(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> LocalService:
     monkeypatch.setattr(doorbell, "PROBE_S", 600.0)
     monkeypatch.setattr(node, "BEAT_S", 600.0)
     monkeypatch.setattr(deletions, "ROUND_S", 600.0)
+    monkeypatch.setattr(observation, "SOUND_S", 600.0)
     return await serve(
         delivery={"audit_interval_s": 600, "cursor_flush_ms": 500, "push_max_members": 200},
         limits={"sends_per_s": 10_000, "frames_per_s": 10_000},

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pushpull.model import Cid, Uid
-from pushpull.node import away, deletions, doorbell, node
+from pushpull.node import away, deletions, doorbell, node, observation
 from pushpull.store import CursorMove
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService
@@ -37,6 +37,7 @@ async def still(serve: Serve, receiver: Receiver, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(doorbell, "PROBE_S", 600.0)
     monkeypatch.setattr(node, "BEAT_S", 600.0)
     monkeypatch.setattr(deletions, "ROUND_S", 600.0)
+    monkeypatch.setattr(observation, "SOUND_S", 600.0)
     monkeypatch.setattr(away, "ROUND_S", 600.0)
     monkeypatch.setattr(away, "MISSED_S", 600.0)
     service = await serve(
