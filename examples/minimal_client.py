@@ -21,12 +21,14 @@ import json
 import os
 import random
 import sys
+import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,7 @@ class Device:
         self.out: list[Frame] = []
         self.later: list[tuple[float, Frame]] = []  # refused for the moment: (when, what)
         self.read_said: set[str] = set()
+        self.next_page: Frame = {}
         for lane in self.lanes.values():
             lane.under_way.clear()
             lane.troubled, lane.not_before = False, now
@@ -165,7 +168,8 @@ class Device:
         for row in frame["conversations"]:
             self._adopt(row, now)
         if frame["next"] is not None:
-            self.out.append({"type": "sync", "after": frame["next"], "rid": "sync"})
+            self.next_page = {"type": "sync", "after": frame["next"], "rid": "sync"}
+            self.out.append(self.next_page)
             return
         self.listed = True
         for cid in self.positions.keys() - self.conversations.keys():
@@ -361,7 +365,7 @@ class Device:
             return
         again_at = now + frame.get("retry_after_ms", 1000) / 1000
         if what == "sync":
-            self.later.append((again_at, {"type": "sync", "after": max(self.conversations), "rid": "sync"}))
+            self.later.append((again_at, self.next_page))
         elif what == "read" and cid in self.reads:
             self.later.append((again_at, {"type": "read", "cid": cid, "seq": self.reads[cid], "rid": frame["rid"]}))
         elif what == "pull" and cid in self.conversations:
@@ -436,7 +440,7 @@ class Line:
         failures = 0
         while True:
             began, code = time.monotonic(), 1006
-            with contextlib.suppress(OSError, TimeoutError, websockets.InvalidHandshake):
+            with contextlib.suppress(OSError, TimeoutError, websockets.WebSocketException):
                 code = await self._session()
             self.device.closed(time.monotonic())
             lived_s = time.monotonic() - began
@@ -530,8 +534,15 @@ async def main() -> None:
 
 async def read_lines(line: Line, cid: str) -> None:
     """Send each line that is typed, until the last one is confirmed and has come back."""
-    while typed := await asyncio.to_thread(sys.stdin.readline):
-        line.device.send(cid, {"text": typed.rstrip("\n")})
+    loop, typed = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    def read() -> None:  # a thread that nobody waits for: it may wait for somebody to type
+        for text in chain(sys.stdin, [""]):
+            loop.call_soon_threadsafe(typed.put_nowait, text)
+
+    threading.Thread(target=read, daemon=True).start()
+    while text := await typed.get():
+        line.device.send(cid, {"text": text.rstrip("\n")})
         line.wake.set()
     while line.device.waits:  # noqa: ASYNC110 - nobody else waits for it
         await asyncio.sleep(0.05)

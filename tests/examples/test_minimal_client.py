@@ -111,10 +111,10 @@ def test_it_waits_below_a_ceiling_that_doubles() -> None:
 class Terminal:
     """The client as somebody starts it, with a file that it keeps."""
 
-    def __init__(self, url: str, state: Path) -> None:
+    def __init__(self, url: str, state: Path, token: str = "") -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(FILE), "--url", url, "--to", "tea", "--state", str(state)],
-            env={**os.environ, "TOKEN": token_of("alice")},
+            env={**os.environ, "TOKEN": token or token_of("alice")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -128,6 +128,9 @@ class Terminal:
     def line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().rstrip("\n")
+
+    def ended(self) -> int:
+        return self._process.wait(timeout=20)
 
     def leave(self) -> str:
         """End of input; what it still prints."""
@@ -156,6 +159,11 @@ def test_it_goes_on_over_a_service_that_is_killed_and_over_its_own_end(redis_url
             assert again.line() == 'tea 4 bob: "Milk?"'
             assert again.leave() == ""
             assert [message.seq for message in server.messages("tea")] == [1, 2, 3, 4]
+
+            refused = Terminal(service.url, state, token_of("alice", exp=1))
+            assert refused.line() == "closed with 4401"
+            assert refused.ended() == 0, "although somebody might still type"
+            refused.leave()
     finally:
         service.kill()
 
