@@ -148,6 +148,7 @@ def _environ(directory: Path, address: str) -> dict[str, str]:
         **plain,
         "PATH": f"{programs}{os.pathsep}{plain['PATH']}",
         "PUSHPULL_SERVER__PORT": address.rpartition(":")[2],
+        "NO_PROXY": "127.0.0.1,localhost",
         "COLUMNS": "120",
         "NO_COLOR": "1",
     }
