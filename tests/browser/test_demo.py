@@ -189,6 +189,26 @@ async def test_the_way_to_the_newest_is_not_lost_to_a_scroll_of_the_same_moment(
     await expect(ada.log.locator('[data-seq="150"]')).to_be_in_viewport()
 
 
+async def test_whoever_scrolls_away_as_the_log_is_drawn_is_let_go(arrive: Arrive, service: LocalService) -> None:
+    await service.anybody().post("/demo/session", json={"user": "demo:ada"})
+    await service.post_many(HOT, range(60), sender="demo:fan-0001")
+    ada = await arrive("ada", room="arena")
+    await expect(ada.log.locator('[data-seq="60"]')).to_be_in_viewport()
+
+    await ada.look(
+        """async () => {
+          const log = document.querySelector("#log");
+          log.style.maxHeight = "90%";  // another size: it is drawn with the frame after the next
+          await new Promise(requestAnimationFrame);
+          await new Promise((resolve) => setTimeout(resolve));
+          log.scrollTop = 0;
+        }"""
+    )
+
+    await expect(ada.page.locator("#newer")).to_be_visible()
+    await expect(ada.log.locator('[data-seq="60"]')).not_to_be_in_viewport()
+
+
 async def test_a_crowd_that_is_not_looked_at_is_told_of_by_notices(arrive: Arrive) -> None:
     ada = await arrive("ada", room="arena")
     await ada.open_wire()

@@ -27,6 +27,8 @@ export class Log {
   #firstSeq = 0;
   #start = 0;
   #seenSeq = 0;
+  /** Where the last draw left the end, in px. */
+  #endTop = 0;
   /** @type {Map<string, {look: string, element: HTMLElement}>} */
   #rows = new Map();
 
@@ -43,7 +45,7 @@ export class Log {
     this.#onEnd = onEnd;
     this.draw = onceAFrame(() => this.#draw());
     this.#settle = onceAFrame(() => this.#onScroll());
-    box.addEventListener("scroll", this.#settle, { passive: true });
+    box.addEventListener("scroll", () => this.#onScrolled(), { passive: true });
     newer.addEventListener("click", () => void this.toEnd());
     box.addEventListener("click", ({ target }) => {
       const { action } = /** @type {HTMLElement} */ (target).dataset;
@@ -95,7 +97,7 @@ export class Log {
     this.#firstSeq = items[this.#start]?.seq ?? 0;
     const anchor = timeline.following ? null : this.#anchor();
     this.#reconcile(rowsOf(room, { start: this.#start, size: WINDOW, ...this.#view() }));
-    if (timeline.following) this.#box.scrollTop = this.#box.scrollHeight;
+    if (timeline.following) this.#placeAtEnd();
     else if (anchor !== null) this.#box.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
     this.#tell(room);
     if (!timeline.loaded) void room.load();
@@ -131,6 +133,24 @@ export class Log {
       if (place.bottom > top) return { element, top: place.top };
     }
     return null;
+  }
+
+  #placeAtEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#endTop = this.#box.scrollTop;
+  }
+
+  /** A reader who goes away from the end is let go at once: a draw that is due before `#settle` would put him back. */
+  #onScrolled() {
+    const { timeline } = this.room ?? {};
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const away = scrollTop < this.#endTop && scrollHeight - scrollTop - clientHeight >= END_PX;
+    if (timeline?.loaded && timeline.following && away) {
+      timeline.following = false;
+      this.#seenSeq = timeline.last;
+      this.draw();
+    }
+    this.#settle();
   }
 
   #onScroll() {
