@@ -30,6 +30,7 @@ async def test_a_rolling_restart_behind_nginx_loses_nothing(
         passed = [json.loads(line) for line in nginx.log.splitlines()]
         upgrades = [line["status"] for line in passed if line["path"] == "/v1/ws"]
         sends = [line["status"] for line in passed if line["path"].endswith("/messages") and line["method"] == "POST"]
-        assert len(upgrades) > len(load.everybody), "devices came again"
-        assert set(upgrades) == {101}, "and none of them was turned away"
-        assert set(sends) <= {200, 201}
+        assert upgrades.count(101) > len(load.everybody), "devices came again"
+        # 499: a device that was stopped at the end of the load, and did not wait for its answer.
+        assert set(upgrades) <= {101, 499}, "and none of them was turned away"
+        assert set(sends) <= {200, 201, 499}

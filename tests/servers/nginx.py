@@ -26,6 +26,7 @@ class Nginx:
         self.directory = directory
         self.port, self.tls_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._last_port = self.port if tls is None else self.tls_port  # it listens on one after the other
         self._log, self._errors = directory / "access.log", directory / "error.log"
         self._process: subprocess.Popen[bytes] | None = None
         first, second = nodes
@@ -84,7 +85,7 @@ class Nginx:
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex(("127.0.0.1", self._last_port)) == 0
 
     def _encrypt(self, certificate: str, key: str) -> None:
         (self.directory / "certificate.pem").write_text(certificate)
