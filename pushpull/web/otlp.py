@@ -24,7 +24,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags,
 from pushpull import __version__
 from pushpull.delivery.trace_ids import root_id
 from pushpull.node.spans import Span
-from pushpull.web.tracing import TRACEPARENT
+from pushpull.web.traceparent import TRACEPARENT
 
 QUEUED: Final = 4096
 EXPORT_S: Final = 2.0  # one batch, tries included

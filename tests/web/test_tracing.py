@@ -16,7 +16,8 @@ from pushpull.node.spans import Span
 from pushpull.settings import Tracing
 from pushpull.web import otlp
 from pushpull.web.otlp import Exported, exported_to
-from pushpull.web.tracing import is_sampled, spans_of
+from pushpull.web.traceparent import is_sampled
+from pushpull.web.tracing import spans_of
 
 TRACE = 0x0AF7651916CD43DD8448EB211C80319C
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

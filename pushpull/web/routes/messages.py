@@ -15,7 +15,7 @@ from pushpull.web.bodies import BATCH_BYTES, BATCH_MAX, SMALL_BYTES, BatchItem, 
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Whole
 from pushpull.web.problems import problem_of
-from pushpull.web.tracing import is_sampled
+from pushpull.web.traceparent import is_sampled
 
 PATH = "/v1/conversations/{cid}/messages"
 MENTION_BYTES = 140  # one uid of 128 characters with its quotes and comma

@@ -9,10 +9,11 @@ from pushpull.errors import BadRequest, Invalid, not_a_member
 from pushpull.model import Cid, check_uid
 from pushpull.store.jobs import MOST_DEAD
 from pushpull.store.values import RowRequest
-from pushpull.web.answers import DeadLetterAnswer, OfflineAnswer, RequeuedAnswer, RowAnswer, UnreadAnswer
+from pushpull.web.answers import RowAnswer, UnreadAnswer
 from pushpull.web.bodies import MEMBERS_BYTES, SMALL_BYTES, PrefsBody, RequeueBody, checked_prefs, decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Whole
+from pushpull.web.service_answers import DeadLetterAnswer, OfflineAnswer, RequeuedAnswer
 
 PAGE = 100
 DEAD_DEFAULT = 20

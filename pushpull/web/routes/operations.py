@@ -7,9 +7,9 @@ from typing import Any, Final
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from pushpull.web.answers import HealthAnswer, NodesAnswer, PolicyEntry, ReadyAnswer
 from pushpull.web.bodies import decode, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
+from pushpull.web.service_answers import HealthAnswer, NodesAnswer, PolicyEntry, ReadyAnswer
 
 POLICY_BYTES: Final = 64 * 1024
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from pushpull.node.overview import figures
 from pushpull.node.report import MOST_BUSY
 from pushpull.store.values import NodeRecord
-from pushpull.web.answers import BusiestAnswer, NodeStats, StatsAnswer
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Whole
+from pushpull.web.service_answers import BusiestAnswer, NodeStats, StatsAnswer
 
 BUSIEST_DEFAULT = 20
 
