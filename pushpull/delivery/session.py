@@ -25,7 +25,15 @@ from msgspec import UNSET
 from pushpull.delivery import frames, liveness
 from pushpull.delivery.allowance import Allowance
 from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
-from pushpull.delivery.codes import ABUSED, BAD_FRAME, FRAME_TOO_LARGE, NO_ANSWER, NOT_AUTHENTICATED, RATE_LIMITED
+from pushpull.delivery.codes import (
+    ABUSED,
+    BAD_FRAME,
+    FRAME_TOO_LARGE,
+    NO_ANSWER,
+    NOT_AUTHENTICATED,
+    OVERLOADED,
+    RATE_LIMITED,
+)
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -271,6 +279,11 @@ class Session:
             place.attached = False
         return place
 
+    def _too_late(self) -> Close:
+        if self.phase is Phase.CHECKING:  # the client did its part: it is Redis that does not answer
+            return self.close(OVERLOADED, f"the token could not be checked within {HELLO_S:g} s")
+        return self.close(NO_ANSWER, f"no hello within {HELLO_S:g} s")
+
     def close(self, code: int, reason: str) -> Close:
         self.phase = Phase.CLOSED
         return Close(code, reason)
@@ -285,8 +298,7 @@ class Session:
         if self._liveness.waits(now) or self.phase is Phase.CLOSED:
             return None
         if self.phase is not Phase.OPEN:
-            late = now - self._liveness.since >= HELLO_S
-            return self.close(NO_ANSWER, f"no hello within {HELLO_S:g} s") if late else None
+            return self._too_late() if now - self._liveness.since >= HELLO_S else None
         match self._liveness.due(now, expires_at=self.expires_at):
             case Due.EXPIRED:
                 return self.close(NOT_AUTHENTICATED, "token_expired")

@@ -16,7 +16,8 @@ _HEAD: Final = """\
 Made from the AsyncAPI document, which a running service serves at `/asyncapi.json` and this site holds as
 [asyncapi.json](asyncapi.json). One JSON object per text frame, at `GET /v1/ws`, subprotocol `pushpull.v1`. What the
 frames mean, the rule for receiving and a transcript: [the wire protocol](../protocol.md). Later releases may add fields
-that are not listed; any frame to the service may carry a `rid`, which comes back in its answer.
+that are not listed. Any frame to the service may be answered by an `error`, and may carry a `rid`, which comes back in
+its answer where that has a field for it. A `read` that moves nothing is not answered.
 """
 
 _SIDES: Final = {"to_service": ("To the service", ""), "from_service": ("From the service", "from-")}

@@ -20,11 +20,11 @@ def test_a_hello_must_come_within_five_seconds() -> None:
     assert new.tick(106.0) is None
 
 
-def test_a_token_that_is_checked_for_too_long_ends_the_session_too() -> None:
+def test_a_token_that_is_checked_for_too_long_ends_the_session_as_the_services_fault() -> None:
     checking = session(now=100.0)
     checking.receive(text("hello", device="d"), 101.0)
 
-    assert isinstance(checking.tick(105.0), Close)
+    assert checking.tick(105.0) == Close(1013, "the token could not be checked within 5 s")
 
 
 def test_a_quiet_session_is_pinged_after_the_heartbeat_and_not_before() -> None:
