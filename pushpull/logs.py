@@ -10,8 +10,9 @@ from typing import Any, Final, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 CONSOLE: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-# Client libraries that log a URL per request at INFO, and uvicorn's access lines: per request, so never by default.
-QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "websockets", "asyncio", "urllib3")
+# Client libraries that log a URL per request at INFO, so never by default; and what watches the directory of the
+# settings file and logs each change of any file there: of the log itself, where that is one of them, for ever.
+QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "websockets", "asyncio", "urllib3", "watchfiles")
 
 _TOKEN = re.compile(r"([?&;]|\b)((?:access_)?token|api[_-]?key)=[^&\s\"'#;]+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)

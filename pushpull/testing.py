@@ -116,9 +116,10 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
             not_ready.close()
         except OSError:
             pass  # it does not listen yet
-        if process.poll() is not None or time.monotonic() > give_up:
-            said = log.read_text(errors="replace")[-1000:].strip()
-            raise ConfigError(f"the service for tests was not ready within {START_S:g} s: {said or 'it said nothing'}")
+        if (ended := process.poll() is not None) or time.monotonic() > give_up:
+            said = log.read_text(errors="replace")[-1000:].strip() or "it said nothing"
+            what = "ended before it was ready" if ended else f"was not ready within {START_S:g} s"
+            raise ConfigError(f"the service for tests {what}: {said}")
         time.sleep(0.05)
 
 

@@ -67,6 +67,15 @@ def test_uvicorns_access_log_is_off() -> None:
     assert stream.getvalue() == ""
 
 
+def test_a_log_beside_the_settings_file_does_not_grow_by_what_is_said_of_it() -> None:
+    stream = io.StringIO()
+    logs.configure("debug", "console", stream=stream)
+
+    logging.getLogger("watchfiles.main").info("1 change detected")
+
+    assert stream.getvalue() == ""
+
+
 @pytest.mark.parametrize("format", ["console", "json"])
 @pytest.mark.parametrize(
     "message",

@@ -139,10 +139,12 @@ async def place_order(wanted: NewOrder, user: User, shop: TheShop) -> dict[str, 
 
 
 async def open_chat(chat: AsyncServer, order: Order) -> None:
-    """Make the order's conversation. It may be called again, as after a crash in the middle of it."""
+    """Make the order's conversation and its members what the order says. It may be called again at any time."""
     settings = {"data": {"title": f"Order {order.number}: {order.dish}"}}
-    await chat.put_conversation(order.cid, members=sorted(order.members), settings=settings)
-    await chat.send(order.cid, {"text": f"{order.dish} for {order.customer}"}, cmid=f"{order.cid}-placed")
+    stands = await chat.put_conversation(order.cid, settings=settings)
+    await keep_in_step(chat, order)
+    if stands["head"] == 0:  # nothing was said yet
+        await chat.send(order.cid, {"text": f"{order.dish} for {order.customer}"}, cmid=f"{order.cid}-placed")
 
 
 class NewDriver(BaseModel):

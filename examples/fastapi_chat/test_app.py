@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 import uvicorn
-from app import Order, create_app, keep_in_step
+from app import Order, create_app, keep_in_step, open_chat
 from standardwebhooks import Webhook
 
 from pushpull import testing
@@ -32,7 +32,7 @@ def listener() -> Iterator[socket.socket]:
 @pytest.fixture(scope="module")
 def chat(listener: socket.socket) -> Iterator[testing.TestService]:
     hook = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/pushpull"
-    with testing.service(offline__webhook_url=hook, offline__delay_s=0.5) as running:
+    with testing.service(offline__webhook_url=hook, offline__delay_s=0.5, idempotency__window_s=1) as running:
         yield running
 
 
@@ -103,6 +103,20 @@ def test_a_driver_comes_and_goes(app_url: str, chat: testing.TestService) -> Non
         assert carol.delete(f"/orders/{number}").status_code == 204
         gone = httpx2.get(f"{chat.url}/v1/conversations/{cid}", headers={"X-API-Key": chat.api_key})
         assert gone.status_code == 404
+
+
+def test_a_chat_may_be_opened_again_whenever_that_is(app_url: str, chat: testing.TestService) -> None:
+    with sign_in(app_url, "hal") as hal:
+        cid = hal.post("/orders", json={"dish": "fish"}).json()["cid"]
+
+    async def open_again() -> tuple[set[str], list[str]]:
+        async with AsyncServer(chat.url, chat.api_key) as server:
+            await asyncio.sleep(2.5)  # by now the cmid of the first message is forgotten
+            await open_chat(server, Order(int(cid.removeprefix("order-")), "hal", "fish", driver="ida"))
+            members = {member["user"] async for member in server.members(cid)}
+            return members, [message.body["text"] async for message in server.messages(cid)]
+
+    assert asyncio.run(open_again()) == ({"hal", "kitchen", "ida"}, ["fish for hal"])
 
 
 def test_who_is_signed_out_everywhere_is_out_of_the_chat(app_url: str, chat: testing.TestService) -> None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_SPECIAL: Final = re.compile(r"([\\*_<>\[\]|#])")
+_SPECIAL: Final = re.compile(r"([\\*_>\[\]|#])")
 
 
 def escaped(text: str) -> str:
     """`text` with everything but its `code` taken literally."""
     parts = text.split("`")
-    return "`".join(_SPECIAL.sub(r"\\\1", part) if at % 2 == 0 else part for at, part in enumerate(parts))
+    # A backslash before < would be shown; an entity is one to every reader of Markdown.
+    literal = (
+        _SPECIAL.sub(r"\\\1", part).replace("<", "&lt;") if at % 2 == 0 else part for at, part in enumerate(parts)
+    )
+    return "`".join(literal)
 
 
 def cell(text: str) -> str:
-    """Markdown as it may stand in a table: on one line, with no bar that would end the cell."""
-    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))
+    """Markdown as it may stand in a table: on one line, with no bar that would end the cell. In `code` none does."""
+    parts = " ".join(text.split()).split("`")
+    return "`".join(re.sub(r"(?<!\\)\|", r"\\|", part) if at % 2 == 0 else part for at, part in enumerate(parts))
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

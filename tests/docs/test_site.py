@@ -121,6 +121,14 @@ def test_every_setting_every_command_and_every_call_has_its_place(pages: dict[Pa
             assert option in commands.text, f"{context.command_path} {option}"
 
 
+def test_what_was_escaped_for_markdown_is_shown_without_it(built: Path) -> None:
+    for file in (built / "reference").glob("*.html"):
+        assert [mark for mark in (r"\&lt;", r"\&gt;", r"\|", r"\[") if mark in file.read_text()] == [], file.name
+    shown = (built / "reference" / "commands.html").read_text()
+    assert "[reader|member|moderator]" in shown
+    assert "[1&lt;=x&lt;=20]" in shown
+
+
 # ------------------------------------------------------------------------------------- files from outside of docs/
 
 

@@ -23,13 +23,13 @@ def run_in(directory: Path, *arguments: str) -> str:
 def test_the_fastapi_app_does_what_its_tests_say() -> None:
     said = run_in(EXAMPLES / "fastapi_chat", "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", ".")
 
-    assert "8 passed" in said
+    assert "9 passed" in said
 
 
 def test_the_django_app_does_what_its_tests_say() -> None:
     said = run_in(EXAMPLES / "django_chat", "manage.py", "test")
 
-    assert "Ran 6 tests" in said
+    assert "Ran 7 tests" in said
 
 
 def test_the_django_app_has_no_unwritten_settings_or_faults() -> None:

@@ -30,14 +30,15 @@ def token_for(user: User) -> str:
 
 def bring_up_to_date(order: Order) -> None:
     """Make the order's conversation and its members what the order says, and say what was ordered."""
-    server().put_conversation(order.cid, settings={"data": {"title": f"Order {order.pk}: {order.dish}"}})
+    stands = server().put_conversation(order.cid, settings={"data": {"title": f"Order {order.pk}: {order.dish}"}})
     members = {member["user"] for member in server().members(order.cid)}
     if gone := members - order.members:
         server().remove_members(order.cid, sorted(gone))  # they read nothing more from here on
     if new := order.members - members:
         server().add_members(order.cid, sorted(new))
-    text = f"{order.dish} for {order.customer.username}"
-    server().send(order.cid, {"text": text}, cmid=f"{order.cid}-placed")  # under one cmid: stored once
+    if stands["head"] == 0:  # nothing was said yet
+        text = f"{order.dish} for {order.customer.username}"
+        server().send(order.cid, {"text": text}, cmid=f"{order.cid}-placed")  # by two at once: stored once
 
 
 def close(cid: str) -> None:

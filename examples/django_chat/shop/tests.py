@@ -36,7 +36,8 @@ class ShopTest(LiveServerTestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         hook = f"{cls.live_server_url}/hooks/pushpull"
-        cls.pushpull = cls.enterClassContext(testing.service(offline__webhook_url=hook, offline__delay_s=0.5))
+        fast = {"offline__delay_s": 0.5, "idempotency__window_s": 1}
+        cls.pushpull = cls.enterClassContext(testing.service(offline__webhook_url=hook, **fast))
         cls.enterClassContext(
             override_settings(
                 PUSHPULL_URL=cls.pushpull.url,
@@ -130,3 +131,10 @@ class ShopTest(LiveServerTestCase):
         self.assertEqual(said.getvalue(), "1 conversations and users are in step, 0 are not\n")
         self.assertEqual(self.members(order.cid), {uid_of(self.ann), uid_of(self.kitchen)})
         self.assertEqual([message.body["text"] for message in chat.server().messages(order.cid)], ["bread for ann"])
+
+    def test_the_command_says_nothing_twice(self) -> None:
+        order = Order.objects.create(customer=self.ann, dish="fish")
+        time.sleep(2.5)  # by now the cmid of the first message is forgotten
+        call_command("sync_chat", stdout=StringIO())
+
+        self.assertEqual([message.body["text"] for message in chat.server().messages(order.cid)], ["fish for ann"])
