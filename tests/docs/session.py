@@ -32,7 +32,12 @@ set -e -o pipefail
 jobs=
 trap 'exit 1' TERM
 trap 'for job in $jobs; do end $job; done' EXIT
-end() { kill -INT -- "-$1" 2>/dev/null || true; wait "$1" 2>/dev/null || true; }
+end() {
+    kill -INT -- "-$1" 2>/dev/null || true
+    for _ in $(seq 200); do kill -0 "$1" 2>/dev/null || break; sleep 0.05; done
+    kill -KILL -- "-$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
 until_it_says() {
     for _ in $(seq 300); do
         if grep -qF -- "$3" "$2"; then return; fi
@@ -119,6 +124,8 @@ async def run(steps: Sequence[Step], directory: Path, address: str) -> list[str]
             stdout=output,
             stderr=output,
             start_new_session=True,
+            # Where the tests run in the background of a script, it is ignored, and a shell cannot change that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         in_time = await _ends(shell)
     printed = re.split(rf"^{_STEP}\d+\n", printing.read_text(errors="replace"), flags=re.MULTILINE)[1:]
