@@ -57,12 +57,17 @@ class Sentinels:
         _ = done.cancelled() or done.exception()  # retrieved: whoever asked may have gone
 
     async def _ask(self) -> tuple[str, int] | None:
-        answers = await ask_some(self._pools, [("SENTINEL", "MASTER", self._name)])
-        told = [dict(zip(reply[::2], reply[1::2], strict=True)) for _, (reply,) in answers]
+        # MASTER says since which failover. Who is primary only the other question tells at once: in MASTER the sentinel
+        # that leads a failover names the old one until the other replicas follow, or failover-timeout is over.
+        questions = [("SENTINEL", "MASTER", self._name), ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)]
+        told: list[tuple[int, bytes, bytes]] = []
+        for _, (about, address) in await ask_some(self._pools, questions):
+            fields = dict(zip(about[::2], about[1::2], strict=True))
+            told.append((int(fields.get(b"config-epoch", 0)), *address))
         if not told:
             return None
-        latest = max(told, key=lambda each: int(each.get(b"config-epoch", 0)))
-        return latest[b"ip"].decode(), int(latest[b"port"])
+        _, host, port = max(told, key=lambda each: each[0])
+        return host.decode(), int(port)
 
     async def leave_others(self) -> None:
         """Close the connections to any other server than the one that is named now."""

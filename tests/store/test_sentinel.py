@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from redis import exceptions as redis_errors
 
 from pushpull.store import sentinel
-from pushpull.store.sentinel import Watched
+from pushpull.store.exchange import Command
+from pushpull.store.sentinel import Sentinels, Watched
 from tests.servers import RedisServer, free_port
 
 
@@ -27,6 +28,39 @@ class Naming:
 @pytest.fixture
 def servers(start_redis: Callable[..., RedisServer]) -> list[RedisServer]:
     return [start_redis(appendonly=False, port=free_port()) for _ in range(2)]
+
+
+class FakeSentinel:
+    """What one sentinel answers: `at` to SENTINEL GET-MASTER-ADDR-BY-NAME, `still` in SENTINEL MASTER."""
+
+    def __init__(self, at: int, *, still: int | None = None, epoch: int = 1) -> None:
+        self._answers = {
+            "MASTER": [b"ip", b"127.0.0.1", b"port", str(still or at).encode(), b"config-epoch", str(epoch).encode()],
+            "GET-MASTER-ADDR-BY-NAME": [b"127.0.0.1", str(at).encode()],
+        }
+
+    def answer(self, commands: Sequence[Command]) -> tuple[Any, list[Any]]:
+        return self, [self._answers[str(command[1])] for command in commands]
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, *asked: FakeSentinel) -> Sentinels:
+    async def ask_some(_pools: Sequence[Any], commands: Sequence[Command]) -> list[tuple[Any, list[Any]]]:
+        return [each.answer(commands) for each in asked]
+
+    monkeypatch.setattr(sentinel, "ask_some", ask_some)
+    return Sentinels([], "main")
+
+
+async def test_the_one_who_leads_a_failover_is_asked_for_whom_it_promoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentinels = asking(monkeypatch, FakeSentinel(6380, still=6379, epoch=2), FakeSentinel(6379))
+
+    assert await sentinels.primary() == ("127.0.0.1", 6380)
+
+
+async def test_the_sentinel_of_the_latest_failover_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentinels = asking(monkeypatch, FakeSentinel(6379), FakeSentinel(6380, epoch=2), FakeSentinel(6379))
+
+    assert await sentinels.primary() == ("127.0.0.1", 6380)
 
 
 async def watched(naming: Naming, monkeypatch: pytest.MonkeyPatch) -> Watched:
