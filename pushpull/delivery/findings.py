@@ -227,7 +227,7 @@ def _of_device(device: DeviceFacts, facts: Facts) -> Iterator[Said]:
     if device.state == "vanished":
         yield "device_vanished", f"device {device.device} connected {_when(opened)}; how that ended was not seen"
     elif device.closed is not None and device.closed.at <= stored:
-        yield "device_never_came_back", f"device {device.device} {_close(device)} and has not come back since"
+        yield "device_never_came_back", f"device {device.device} {_close(device)}, and has not come back since"
     elif not facts.user.has_delivered:
         yield "device_was_there", f"device {device.device} connected {_when(opened)}, {_close(device)}, and acked less"
 

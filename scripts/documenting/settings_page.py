@@ -26,7 +26,8 @@ wins: defaults, the file (`--config`), the environment (`PUSHPULL_SECTION__KEY`)
 them, for `[delivery]` alone, lies what was
 [put into the running service](../operations.md#changing-delivery-while-it-runs). `pushpull config`
 shows what is in force and where it came from. Bytes may also be written as `"128 KiB"`, `"2 MiB"`,
-`"1 GiB"`; a list in the environment is separated by commas, or is JSON. An unknown key or a bad value stops the start.
+`"1 GiB"`; a list in the environment is separated by commas, or is JSON; one in a file of its own (`jwt_secret_file`,
+`api_keys_file`) has one value a line. An unknown key or a bad value stops the start.
 """
 
 

@@ -289,7 +289,7 @@ def test_a_device_that_went_before_the_message_came_and_did_not_come_back() -> N
     assert verdict(devices=[device(closed=STORED - MINUTE)])[1:] == [
         (
             "device_never_came_back",
-            "device phone was closed 2026-03-01 12:29:00 UTC by the line with 1006: the connection was lost and has "
+            "device phone was closed 2026-03-01 12:29:00 UTC by the line with 1006: the connection was lost, and has "
             "not come back since",
         )
     ]
