@@ -51,11 +51,18 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def message_line(message: Message) -> str:
-    """`12:03:04 #5 alice: Hello`, in local time, with whatever could steer a terminal made visible."""
-    at = datetime.fromtimestamp(message.ts / 1000).astimezone().strftime("%H:%M:%S")
+    """`12:03:04 #5 alice: Hello`, in local time, with whatever could steer a terminal made visible.
+
+    Another day's begins with its date.
+    """
+    at = _time(datetime.fromtimestamp(message.ts / 1000).astimezone(), datetime.now().astimezone())
     kind = "" if message.kind == "message" else f" [{message.kind}{'' if message.ref is None else f' #{message.ref}'}]"
     edited = " (edited)" if message.edited is not None else ""
     return printable(f"{at} #{message.seq} {message.sender or 'service'}{kind}: {body_text(message.body)}{edited}")
+
+
+def _time(at: datetime, now: datetime) -> str:
+    return at.strftime("%H:%M:%S" if at.date() == now.date() else "%Y-%m-%d %H:%M:%S")
 
 
 def body_text(body: Any) -> str:

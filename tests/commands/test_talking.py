@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,11 @@ def test_conversations_are_listed_over_all_pages(run: Run, api: Api):
 def test_history_is_shown_line_by_line(run: Run, api: Api):
     api.on("GET /v1/conversations/c/messages", ok(HISTORY))
     assert run("history", "c").output.endswith("#1 ann: Hello\n")
+
+
+def test_a_message_of_another_day_begins_with_its_date(run: Run, api: Api):
+    api.on("GET /v1/conversations/c/messages", ok({**HISTORY, "items": [{**ITEM, "ts": 1_700_000_000_000}]}))
+    assert re.match(r"2023-11-1[45] \d\d:\d\d:20 #1 ann: Hello$", run("history", "c").output.strip())
 
 
 def test_pending_without_any_says_so(run: Run, api: Api):

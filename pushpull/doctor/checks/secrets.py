@@ -17,7 +17,7 @@ from pushpull.settings import Auth
 SECRET_WEAK = error(
     "secret_weak",
     why="whoever guesses it signs tokens for every user; lists of such words are tried first",
-    mend="put a new one first in auth.jwt_secret (openssl rand -base64 32); take this one out when its tokens are over",
+    mend="put a new one behind it (openssl rand -base64 32), sign with that, take this one out (docs/security.md)",
 )
 API_KEY_WEAK = error(
     "api_key_weak",
