@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Measure this machine: each workload on a service and a Redis of its own, which are gone afterwards.
 
-    Workloads: fan-out, hot group, slow readers, compression, small groups, send, batch send, reconnect storm, pull,
-    memory, write amplification.
+    Workloads: fan-out, hot group, mixed viewers, slow readers, compression, small groups, send, batch send, reconnect
+    storm, pull, memory, write amplification, offline.
     Exit status 1 when counts do not add up; a target that is missed is a result.
     """
     if plots is not None:
