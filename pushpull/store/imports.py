@@ -30,7 +30,7 @@ _LOG_PARTS: Final = ("log", "quiet", "mentions", "redacted", "edits", "past")
 _MEMBER_PARTS: Final = ("members", "roles", "delivered", "read", "prefs")
 
 _BEGIN: Final = Script.load("import_begin", "basics")
-_MESSAGES: Final = Script.load("import_messages", "basics", "past")
+_MESSAGES: Final = Script.load("import_messages", "basics", "entry", "past")
 _MEMBERS: Final = Script.load("import_members", "basics")
 _COMMIT: Final = Script.load("import_commit", "basics", "bell")
 

@@ -49,7 +49,7 @@ class Script:
         return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-APPEND: Final = Script.load("append", "basics", "bell", "past", "take_out")
+APPEND: Final = Script.load("append", "basics", "bell", "entry", "past", "take_out")
 SIGNAL: Final = Script.load("signal")
 READ: Final = Script.load("read", "basics", "place", "page")
 READ_BEFORE: Final = Script.load("read_before", "basics", "page")

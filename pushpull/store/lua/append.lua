@@ -1,6 +1,6 @@
 -- Append messages to one conversation's log, in order. Nothing here depends on the number of members.
--- For each item all checks come first and XADD is the first write: Lua does not roll back. (Uses basics, bell, past,
--- take_out.)
+-- For each item all checks come first and XADD is the first write: Lua does not roll back. (Uses basics, bell, entry,
+-- past, take_out.)
 --
 -- KEYS   1 meta  2 log  3 members  4 roles  5 delivered  6 read  7 quiet  8 mentions  9 redacted  10 edits
 --        11 the idempotency bucket of this moment  12 the bucket before it  13 the bell's channel  14 past
@@ -128,18 +128,6 @@ local function check(item)
   return check_ref(item, role) or check_rate()
 end
 
-local function fields_of(item)
-  local fields = {'from', item.sender, 'cmid', item.cmid, 'kind', item.kind, 'body', item.body}
-  local function add(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  if item.quiet then add('quiet', '1') end
-  if item.mentions ~= '' then add('mentions', item.mentions) end
-  if item.ref then add('ref', exact(item.ref)) end
-  return fields
-end
-
 -- A sender has read what it sends; it has been delivered only if nothing before it is still missing.
 -- Returns its delivered cursor after that.
 local function move_senders_cursors(item, was, at)
@@ -154,9 +142,7 @@ local function move_senders_cursors(item, was, at)
 end
 
 local function fold_edit(item)
-  local field = exact(item.ref)
-  local ids = redis.call('HGET', EDITS, field .. ':ids')
-  redis.call('HSET', EDITS, field, last .. ' ' .. item.body, field .. ':ids', (ids and ids .. ' ' or '') .. last)
+  put_edit(EDITS, exact(item.ref), last, item.body)
   redis.call('HINCRBY', META, 'rev', 1)
 end
 
@@ -195,7 +181,7 @@ end
 local function write(item)
   local was, prev = seq, last
   local id = exact(seq + 1) .. '-' .. exact(ms * 1024 + item.tag_digest)
-  redis.call('XADD', LOG, id, unpack(fields_of(item)))
+  redis.call('XADD', LOG, id, unpack(fields_of(item, item.ref and exact(item.ref))))
   seq, last, full_at = seq + 1, id, full_at + INTERVAL_MS
   if not item.quiet then count = count + 1 end
   if RETAINED > 0 then floor = math.max(floor, seq - RETAINED + 1) end

@@ -1,5 +1,5 @@
--- Add lines to a log that is being imported; those that are there already are compared. (Uses basics, past.)
--- What is refused ends the call; the lines before it stay.
+-- Add lines to a log that is being imported; those that are there already are compared.
+-- What is refused ends the call; the lines before it stay. (Uses basics, entry, past.)
 --
 -- KEYS   1 the import  2 log  3 quiet  4 mentions  5 redacted  6 edits  7 past, all kept apart
 --        then the buckets of cmids, kept apart, too
@@ -18,18 +18,6 @@ local state = redis.call('HMGET', IMPORT, 'number', 'seq', 'last')
 if state[1] ~= NUMBER then return {0, 'lost', 1, 'nothing'} end
 local seq, last = tonumber(state[2]), state[3]
 
-local function fields_of(line)
-  local fields = {'from', line.sender, 'cmid', line.cmid, 'kind', line.kind, 'body', line.body}
-  local function add(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  if line.quiet then add('quiet', '1') end
-  if line.mentions ~= '' then add('mentions', line.mentions) end
-  if line.ref ~= '' then add('ref', line.ref) end
-  return fields
-end
-
 local function differs(line)
   local found = redis.call('XRANGE', LOG, line.seq, line.seq)[1]
   if not line.stands then
@@ -37,7 +25,7 @@ local function differs(line)
     return found or redis.call('HGET', REDACTED, line.seq) ~= line.id or quiet ~= line.quiet
   end
   if not found or found[1] ~= line.id then return true end
-  local fields = fields_of(line)
+  local fields = fields_of(line, line.ref ~= '' and line.ref)
   if #fields ~= #found[2] then return true end
   for i, value in ipairs(fields) do
     if found[2][i] ~= value then return true end
@@ -55,12 +43,6 @@ local function wrong_ref(line)
   if target[2][2] ~= line.sender then return 'sender' end
   local kind = target[2][6]
   if kind == 'edit' or kind == 'redact' or kind == 'reaction' then return 'kind' end
-end
-
-local function fold_edit(line)
-  local ids = redis.call('HGET', EDITS, line.ref .. ':ids')
-  redis.call('HSET', EDITS, line.ref, line.id .. ' ' .. line.body,
-    line.ref .. ':ids', (ids and ids .. ' ' or '') .. line.id)
 end
 
 local function remember_cmid(line)
@@ -98,11 +80,11 @@ local function write(line)
     redis.call('HSET', REDACTED, line.seq, line.id)
     return
   end
-  redis.call('XADD', LOG, line.id, unpack(fields_of(line)))
+  redis.call('XADD', LOG, line.id, unpack(fields_of(line, line.ref ~= '' and line.ref)))
   note_names(line)
   if line.index ~= '' then redis.call('ZADD', MENTIONS, line.seq, line.seq .. ' ' .. line.index) end
   if line.remember ~= '' then remember_cmid(line) end
-  if line.kind == 'edit' and tonumber(line.ref) >= FLOOR then fold_edit(line) end
+  if line.kind == 'edit' and tonumber(line.ref) >= FLOOR then put_edit(EDITS, line.ref, line.id, line.body) end
 end
 
 local function line_at(at)
