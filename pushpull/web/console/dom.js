@@ -139,3 +139,18 @@ export function toast(text, { bad = false } = {}) {
   document.getElementById("toasts").append(said);
   setTimeout(() => said.remove(), bad ? 8000 : 4000);
 }
+
+/**
+ * Do what was asked for, say what came of it, and show how things stand then; or say why not.
+ * @param {() => Promise<string>} act what came of it, in words
+ * @param {{look: () => Promise<void>, failing: string, refused: (error: Error) => void}} page
+ */
+export async function carryOut(act, { look, failing, refused }) {
+  try {
+    toast(await act());
+    await look();
+  } catch (error) {
+    if (error.status === 401) refused(error);
+    else toast(`${failing}: ${error.message}`, { bad: true });
+  }
+}

@@ -4,7 +4,7 @@
 
 import { get, post } from "./api.js";
 import { linkTo } from "./conversations.js";
-import { h, show, sure, table, toast } from "./dom.js";
+import { carryOut, h, show, sure, table } from "./dom.js";
 import { count, moment } from "./format.js";
 
 const EVERY_MS = 2000;
@@ -53,14 +53,11 @@ export const offline = {
         ))
       )
         return;
-      try {
+      const act = async () => {
         const { requeued } = await post("v1/offline/requeue", ids ? { ids } : {});
-        toast(`${count(requeued)} requeued`);
-        await look();
-      } catch (error) {
-        if (error.status === 401) refused(error);
-        else toast(`Not requeued: ${error.message}`, { bad: true });
-      }
+        return `${count(requeued)} requeued`;
+      };
+      await carryOut(act, { look, failing: "Not requeued", refused });
     }
 
     all.addEventListener("click", () => requeue(null));

@@ -2,7 +2,7 @@
 
 import { del, get, part } from "./api.js";
 import { finder } from "./conversations.js";
-import { h, show, sure, table, toast } from "./dom.js";
+import { carryOut, h, show, sure, table } from "./dom.js";
 import { count, moment, span } from "./format.js";
 
 const EVERY_MS = 3000;
@@ -65,14 +65,11 @@ export const sessions = {
         ))
       )
         return;
-      try {
+      const act = async () => {
         await del(`v1/users/${part(one)}/sessions${session ? `/${part(session.id)}` : ""}`);
-        toast(`Ended ${what}`);
-        await look();
-      } catch (error) {
-        if (error.status === 401) refused(error);
-        else toast(`Not ended: ${error.message}`, { bad: true });
-      }
+        return `Ended ${what}`;
+      };
+      await carryOut(act, { look, failing: "Not ended", refused });
     }
 
     all.addEventListener("click", () => kick(null));
