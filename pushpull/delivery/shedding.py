@@ -1,8 +1,7 @@
 """What is left out while a node has more to do than it can: never a message, an ack or an answer.
 
-In this order: signals (typing…) and who is present, which nobody misses; then receipts, of which the next one says the
-same; then what notices carry beside the notice, inline bodies and rings of their own for mentions: those who are told
-pull anyway.
+In this order: signals (typing…) and who is present, which nobody misses; then receipts, which are told later; then what
+notices carry beside the notice, inline bodies and rings of their own for mentions: those who are told pull anyway.
 
     level                          loop lag ≥      or waiting sends ≥      or load ≥
     1  signals, presence           0.10 s          25 % of their bound     0.97

@@ -32,6 +32,11 @@ class Chores:
         """Refuse the sends that have waited too long. Call twice a second."""
         self._parts.appender.refuse_late(time.monotonic())
 
+    def ring_owed(self) -> None:
+        """Ring for those whose cursors moved while there was too much to do. Call once a second."""
+        for cid, uid in self._parts.receipts.take_owed():
+            self._parts.cursors.move(cid, uid)
+
     async def keep_house(self) -> None:
         """Close the feeds that nobody looks at, and add up what waits in the buffers."""
         await self._parts.feeds.close_idle(time.monotonic())

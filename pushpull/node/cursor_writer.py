@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 RETRY_S: Final = 0.5
 
 Moved = Callable[[Cid, Uid, Cursors], None]
+Asked = Callable[[Cid, Iterable[Uid]], bool]
 
 
 class CursorStore(Protocol):
@@ -44,12 +45,12 @@ class CursorWriter:
         *,
         flush_ms: int,
         moved: Moved,
-        asked: Callable[[Cid], bool] = lambda cid: False,
+        asked: Asked = lambda cid, who: False,
         lane: Lane = one_lane,
     ) -> None:
         """`moved` is called for each user whose cursors moved, after they did.
 
-        `asked`: whether others want to hear of cursors in a conversation; then its bell is rung.
+        `asked`: whether others want to hear of these users' cursors in a conversation; then its bell is rung.
         """
         self._store = store
         self._metrics = metrics
@@ -61,7 +62,10 @@ class CursorWriter:
         self._lanes: dict[int, _LaneWriter] = {}
 
     def move(self, cid: Cid, uid: Uid, *, delivered: str | None = None, read: str | None = None) -> None:
-        """Move forward, later. Each cursor is a log id, or a bare seq where the id is not at hand."""
+        """Move forward, later. Each cursor is a log id, or a bare seq where the id is not at hand.
+
+        Neither: where the user stands is rung for whoever asked.
+        """
         lane = self._lane(cid)
         writer = self._lanes.get(lane)
         if writer is None:
@@ -91,7 +95,7 @@ class _LaneWriter:
         background: Background,
         flush_s: Callable[[], float],
         moved: Moved,
-        asked: Callable[[Cid], bool],
+        asked: Asked,
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -135,7 +139,8 @@ class _LaneWriter:
         self, moves: Mapping[Cid, Sequence[CursorMove]]
     ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]:
         try:
-            results = await self._store.flush(moves, ring={cid for cid in moves if self._asked(cid)})
+            ring = {cid for cid, users in moves.items() if self._asked(cid, [move.uid for move in users])}
+            results = await self._store.flush(moves, ring=ring)
         except PushpullError as problem:
             results = dict.fromkeys(moves, problem)
         problems = [after for after in results.values() if isinstance(after, PushpullError)]

@@ -165,7 +165,8 @@ class Listing:
                 # The device holds more than it was known to: its last acks were lost with its last connection. The row
                 # said so to itself; the user's other devices hear it now.
                 self._parts.cursor_news.moved(feed.cid, self._session.uid, row.cursors)
-                if self._parts.receipts.asked(feed.cid):  # the others hear it with a move that moves nothing more
+                # The others hear it with a move that moves nothing more.
+                if self._parts.receipts.asked(feed.cid, (self._session.uid,)):
                     self._parts.cursors.move(feed.cid, self._session.uid, delivered=str(row.delivered))
             self._parts.hub.settle(feed, place)
 

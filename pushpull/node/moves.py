@@ -18,7 +18,7 @@ async def move_cursors(parts: Parts, cid: Cid, uid: Uid, *, delivered: int | Non
         delivered=None if delivered is None else str(delivered),
         read=None if read is None else str(read),
     )
-    ring = {cid} if parts.receipts.asked(cid) else set()
+    ring = {cid} if parts.receipts.asked(cid, (uid,)) else set()
     flushed = (await parts.store.cursors.flush({cid: [move]}, ring=ring))[cid]
     if isinstance(flushed, PushpullError):
         raise flushed

@@ -174,6 +174,7 @@ class Node:
         repeat(self._chores.refuse_late, every_s=LATE_SENDS_S, name="late sends")
         repeat(self._cursor_news.tell_waiting, every_s=OWN_S, name="cursor news")
         repeat(self.parts.receipts.tell_waiting, every_s=TELL_S, name="receipts")
+        repeat(self._chores.ring_owed, every_s=SESSION_TICK_S, name="receipts that are owed")
         repeat(self._chores.tick_sessions, every_s=SESSION_TICK_S, name="session tick")
         repeat(self._heartbeat.beat, every_s=BEAT_S, name="heartbeat")
         repeat(self.reporter.say, every_s=BEAT_S, name="report")

@@ -4,11 +4,13 @@ Theory of operation. A device asks in its hello; a node says in its heartbeat wh
 are written as ever; only where somebody asked, here or on another node, the script that writes them also rings the
 conversation's bell with what they are now. So no receipt costs a command of its own, and where nobody asks none is
 rung. What rings is gathered for delivery.receipts.pause_s and goes out as one frame a member, the newest state of it.
+A node that has too much to do rings later: who moved meanwhile is owed, since a member's last move has no next one.
 
 The bell says which members that was true of: while a node has not read as much, its devices wait (node.feed: a removal
 may be among what it has not read).
 
-Bounded: MOVED_MAX members wait to be told of; who moves beyond that is told of when it moves again.
+Bounded: MOVED_MAX members wait to be told of, as many to be rung for; who moves beyond that is told of when it moves
+again.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from pushpull.delivery import frames
@@ -38,6 +41,8 @@ TELL_S: Final = 0.25
 MOVED_MAX: Final = 100_000
 ROOM: Final = 0.25
 """Of `limits.buffer_bytes`: a device with more than that waiting for it is passed over."""
+OWED_PER_TURN: Final = 1000
+"""Members rung for in a turn, afterwards: a flush of its own in each of their conversations."""
 SLICE: Final = 16  # devices written to between two turns of the loop, up to `push_max_members` frames each
 
 
@@ -68,6 +73,7 @@ class Receipts:
         self._asked_elsewhere = False
         self._waiting: dict[Cid, _Waiting] = {}
         self._size = 0  # members in all of `_waiting`
+        self._owed: dict[tuple[Cid, Uid], None] = {}  # in order
 
     # ------------------------------------------------------------------------------------------------ who asks
 
@@ -86,14 +92,36 @@ class Receipts:
         """These nodes live, and say so much of themselves."""
         self._asked_elsewhere = any(node.info.get("receipts") for node in alive if node.id != self._node_id)
 
-    def asked(self, cid: Cid) -> bool:
-        """Whether the bell is to be rung when cursors move in `cid`. Called for each conversation of a flush."""
+    def asked(self, cid: Cid, who: Iterable[Uid]) -> bool:
+        """Whether the bell is to be rung when these move in `cid`: now, or `take_owed` will name them.
+
+        Called for each conversation of a flush.
+        """
         if not self._asking and not self._asked_elsewhere:
             return False
         feed = self._feeds.get(cid)
         if feed is not None and not (self._has_receipts(feed) and (self._asked_elsewhere or _askers(feed))):
             return False
-        return (feed is not None or self._asked_elsewhere) and not self._relief.sheds(Extra.RECEIPT)
+        if feed is None and not self._asked_elsewhere:
+            return False
+        if self._relief.sheds(Extra.RECEIPT):
+            self._owe(cid, who)
+            return False
+        return True
+
+    def _owe(self, cid: Cid, who: Iterable[Uid]) -> None:
+        for uid in who:
+            if len(self._owed) < MOVED_MAX:
+                self._owed[cid, uid] = None
+
+    def take_owed(self) -> list[tuple[Cid, Uid]]:
+        """Who moved where while this node was too busy to ring: ring now. Nobody while it still is."""
+        if not self._owed or self._relief.sheds(Extra.RECEIPT):
+            return []
+        taken = list(islice(self._owed, OWED_PER_TURN))
+        for each in taken:
+            del self._owed[each]
+        return taken
 
     def _has_receipts(self, feed: Feed) -> bool:
         return feed.mode is Mode.PUSH and is_small(feed.head.members, self._settings.delivery)

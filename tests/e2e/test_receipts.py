@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pushpull.delivery.shedding import Extra
 from pushpull.store.passing import ReceiptBell
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, serving, settings_of
@@ -74,6 +75,21 @@ async def test_cursors_of_the_others_are_on_the_list_of_members(service: LocalSe
     rows = (await service.user("alice").get("/v1/conversations/room/members")).json()["members"]
 
     assert [(row["user"], row["delivered"], row["read"]) for row in rows] == [("alice", 0, 0), ("bob", 2, 1)]
+
+
+async def test_what_was_read_while_the_node_was_too_busy_is_told_afterwards(service: LocalService) -> None:
+    await service.room("room", "alice", "bob")
+    alice, bob = await service.device("alice", **ASKS), await service.device("bob")
+    await service.post_many("room", range(2), sender="alice")
+    await bob.collect("room", 2)
+    relief = service.node.parts.hub.relief
+    relief.level = Extra.RECEIPT.level
+    await bob.say("read", cid="room", seq=2)
+    await bob.hear("cursors", cid="room", read=2)
+    assert not any(said["read"] for said in alice.heard_so_far("receipt"))
+
+    relief.level = 0
+    await receipt(alice, "bob", delivered=2, read=2)
 
 
 async def test_members_on_another_node_hear_it_too(serve: Serve) -> None:

@@ -249,7 +249,12 @@ async def test_a_conversation_that_was_refused_waits_on_and_the_others_are_told(
 
 async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
     writer = CursorWriter(
-        store, Metrics(), Background(), flush_ms=1, moved=lambda *what: None, asked=lambda cid: cid == OTHER
+        store,
+        Metrics(),
+        Background(),
+        flush_ms=1,
+        moved=lambda *what: None,
+        asked=lambda cid, who: (cid, who) == (OTHER, [ALICE]),
     )
 
     writer.move(ROOM, ALICE, delivered="1")

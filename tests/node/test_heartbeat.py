@@ -92,17 +92,17 @@ async def test_a_beat_says_whether_devices_here_asked_for_receipts_and_hears_whe
     heart, _ = heart_of(bench, table)
     await heart.beat()
     assert table.said["receipts"] is False
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, ["bob"])
 
     bench.receipts.opened(bench.peer("a", features="receipts").session)
     table.others = [NodeRecord("here", 0, {"receipts": True}), NodeRecord("there", 0, {"receipts": True})]
     await heart.beat()
 
     assert table.said["receipts"] is True
-    assert bench.receipts.asked(ROOM)
+    assert bench.receipts.asked(ROOM, ["bob"])
     table.others = table.others[:1]
     await heart.beat()
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, ["bob"])
 
 
 async def test_a_node_says_which_release_it_is(bench: Bench, table: Table) -> None:

@@ -54,7 +54,7 @@ async def test_where_nobody_asked_no_bell_is_rung(bench: Bench) -> None:
     feed = await bench.open()
     device(bench, feed, "alice", asks=False)
 
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, [BOB])
 
 
 async def test_a_device_asks_for_its_own_conversations(bench: Bench) -> None:
@@ -62,8 +62,8 @@ async def test_a_device_asks_for_its_own_conversations(bench: Bench) -> None:
     device(bench, await bench.open(), "alice")
     await bench.open(Cid("other"))
 
-    assert bench.receipts.asked(ROOM)
-    assert not bench.receipts.asked(Cid("other"))
+    assert bench.receipts.asked(ROOM, [BOB])
+    assert not bench.receipts.asked(Cid("other"), [BOB])
 
 
 async def test_who_left_asks_no_more(bench: Bench) -> None:
@@ -74,15 +74,15 @@ async def test_who_left_asks_no_more(bench: Bench) -> None:
     bench.receipts.left(peer.session)
 
     assert not bench.receipts.wanted
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, [BOB])
 
 
 async def test_another_nodes_devices_may_ask_for_any_conversation(bench: Bench) -> None:
     bench.receipts.noted(ELSEWHERE)
 
-    assert bench.receipts.asked(ROOM)  # not even known here
+    assert bench.receipts.asked(ROOM, [BOB])  # not even known here
     device(bench, await bench.open(), "alice", asks=False)
-    assert bench.receipts.asked(ROOM)
+    assert bench.receipts.asked(ROOM, [BOB])
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -102,7 +102,7 @@ async def test_only_small_pushed_conversations_have_receipts(
     await turns()
     bench.receipts.noted(ELSEWHERE if elsewhere else [])
 
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, [BOB])
     bench.live.rung([rung(("bob", 1, 1), mver=2)])
     await bench.receipts.tell_waiting()
     assert told(bench) == [[]]
@@ -112,7 +112,49 @@ async def test_a_busy_node_rings_no_bell(bench: Bench) -> None:
     device(bench, await bench.open(), "alice")
     bench.hub.relief.adapt(BUSY)
 
-    assert not bench.receipts.asked(ROOM)
+    assert not bench.receipts.asked(ROOM, [BOB])
+
+
+def quiet(bench: Bench) -> None:
+    for _ in range(3):
+        bench.hub.relief.adapt(IDLE)
+
+
+async def test_who_moved_at_a_busy_node_is_rung_for_once_it_has_time(bench: Bench) -> None:
+    device(bench, await bench.open(), "alice")
+    bench.hub.relief.adapt(BUSY)
+    for who in ([BOB], [Uid("dan"), BOB]):
+        bench.receipts.asked(ROOM, who)
+    assert bench.receipts.take_owed() == []
+
+    quiet(bench)
+
+    assert bench.receipts.take_owed() == [(ROOM, BOB), (ROOM, Uid("dan"))]
+    assert bench.receipts.take_owed() == []
+
+
+async def test_where_nobody_asked_a_busy_node_owes_nothing(bench: Bench) -> None:
+    device(bench, await bench.open(), "alice", asks=False)
+    bench.hub.relief.adapt(BUSY)
+    bench.receipts.asked(ROOM, [BOB])
+
+    quiet(bench)
+
+    assert bench.receipts.take_owed() == []
+
+
+async def test_a_busy_node_owes_no_more_members_than_the_bound_and_pays_some_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "MOVED_MAX", 3)
+    monkeypatch.setattr(receipts, "OWED_PER_TURN", 2)
+    bench.receipts.noted(ELSEWHERE)
+    bench.hub.relief.adapt(BUSY)
+    bench.receipts.asked(ROOM, map(Uid, "abcd"))
+
+    quiet(bench)
+
+    assert [[uid for _, uid in bench.receipts.take_owed()] for _ in range(3)] == [["a", "b"], ["c"], []]
 
 
 # ------------------------------------------------------------------------------------------------ told
