@@ -28,7 +28,7 @@ NOT_FOUND = (
     "no Chromium or Chrome found; on Debian: apt-get install -y --no-install-recommends chromium; "
     "or name one: PUSHPULL_CHROMIUM=/path/to/chromium"
 )
-PATIENCE_MS = 8_000
+PATIENCE_MS = 20_000
 """For anything a test waits for in a tab: machines that run tests are slow at times."""
 
 expect.set_options(timeout=PATIENCE_MS)

@@ -59,7 +59,7 @@ class Visitor:
         words = (await self.figure(name).inner_text()).replace(",", "").split()
         return int(words[0]) if words and words[0].isdigit() else 0
 
-    async def until(self, name: str, least: int, within: float = 8.0) -> None:
+    async def until(self, name: str, least: int, within: float = 20.0) -> None:
         """Wait until a figure of the panel has come so far."""
         async with asyncio.timeout(within):
             while await self.number(name) < least:

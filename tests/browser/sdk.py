@@ -9,7 +9,7 @@ from playwright.async_api import Page
 
 from tests.e2e.service import token_of
 
-PATIENCE_S = 8
+PATIENCE_S = 20
 
 OPEN = """async ([uid, token, options]) => {
   const { connect } = await import("/sdk/pushpull.js");

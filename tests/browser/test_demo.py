@@ -43,7 +43,7 @@ async def test_two_windows_chat(arrive: Arrive) -> None:
     await ada.write("Is the kettle on?")
     await grace.sees(WELCOME, "Is the kettle on?")
     typing = ada.page.get_by_text("Grace is typing…")
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(20):
         while not await typing.is_visible():  # what is said in passing may be left out: whoever types says it again
             await grace.text.press_sequentially(".")
             await asyncio.sleep(0.1)

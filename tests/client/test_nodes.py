@@ -73,7 +73,7 @@ async def test_a_node_that_hangs_at_the_upgrade_is_left_soon(monkeypatch: pytest
     begun = time.monotonic()
     async with hung() as silent, service(stay) as url, connect([silent, url], token="t") as chat:
         assert chat.connected
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 async def test_positions_go_along_to_the_next_node() -> None:

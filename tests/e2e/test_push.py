@@ -118,7 +118,7 @@ async def test_without_an_ack_the_same_range_comes_again_later_and_later(serve: 
         came.append(time.monotonic() - start)
         assert (again["after"], again["upto"], [item["cmid"] for item in again["items"]]) == (0, 2, ["c1", "c2"])
     assert came[0] >= 0.15
-    assert came[1] - came[0] >= 0.29
+    assert came[1] >= 0.15 + 0.29
 
     rows = (await service.server.get("/v1/conversations/room/pending?limit=5")).json()["rows"]
     assert [(row["user"], row["first"], row["last"], row["delivery_count"]) for row in rows] == [("bob", 1, 2, 3)]

@@ -155,7 +155,7 @@ async def test_what_was_sent_through_another_door_while_the_bell_was_dead_is_cau
 async def test_while_redis_hangs_sends_are_bounded_in_number_and_time_and_afterwards_all_is_in_order(
     redis: RedisServer, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "WAIT_S", 0.5)
+    monkeypatch.setattr(appender, "WAIT_S", 1.0)
     monkeypatch.setattr(sockets, "SOCKET_TIMEOUT_S", 20.0)  # the one under way is not what frees the others
     monkeypatch.setattr(node, "LATE_SENDS_S", 0.1)
     service = await serve(url=redis.url, limits={"waiting_sends": 100})
@@ -169,12 +169,13 @@ async def test_while_redis_hangs_sends_are_bounded_in_number_and_time_and_afterw
         for n in range(100):
             await alice.say("send", cid="room", cmid=str(n), body=n)
         await alice.say("send", cid="room", cmid="one too many", body=0)
-        at_once = await alice.hear("error", cmid="one too many", within=0.4)
+        at_once = await alice.hear("error")
         over_http = await service.server.post(MESSAGES, json={"cmid": "http", "body": 0})
         late = [await alice.hear("error", cmid=str(n), within=3.0) for n in range(100)]
     finally:
         redis.resume()
 
+    assert at_once["cmid"] == "one too many"  # the others have to wait for theirs
     assert at_once["code"] == over_http.json()["code"] == "store_unavailable"
     assert {one["code"] for one in late} == {"store_unavailable"}
     await alice.hear("sent", cmid="under way")

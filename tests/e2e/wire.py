@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from tests import documented
 
-HEAR_S = 5.0
+HEAR_S = 10.0
 Frame = dict[str, Any]
 
 
