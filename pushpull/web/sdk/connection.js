@@ -126,10 +126,9 @@ export class Connection {
   /** Persist what was stored, then ack it: in this order, so that an ack is never ahead of the device. */
   async #flush({ atOnce = this.#parts.isHidden() } = {}) {
     const acks = this.#core.ack(steady(), { atOnce });
-    if (this.#core.moved.size > 0 && (acks.length > 0 || atOnce || this.#core.acks.dueAt === null)) {
-      const moved = this.#core.moved;
-      this.#core.moved = new Map();
-      await this.#parts.keep(moved);
+    if (acks.length > 0 || atOnce || this.#core.acks.dueAt === null) {
+      const moved = this.#core.takeMoved();
+      if (moved.size > 0) await this.#parts.keep(moved);
     }
     if (acks.length > 0) await this.#say({ type: "ack", acks: Object.fromEntries(acks) });
   }

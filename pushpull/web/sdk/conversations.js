@@ -3,6 +3,7 @@
 import { Position } from "./rule.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
+/** @typedef {{reason: string, pos: string, epoch: string}} Told a reset, as far as it tells it from another */
 
 /**
  * The unread badge of one conversation, kept exact between the frames that state it.
@@ -57,7 +58,7 @@ export class Conversations {
   seen = new Map();
   /** @type {Map<string, Position>} Those of this session. */
   positions = new Map();
-  /** @type {Map<string, {reason: string, pos: string, epoch: string}>} The last reset: a row and a frame say the same one. */
+  /** @type {Map<string, Told>} The last reset: a row and a frame say the same one. */
   told = new Map();
   /** @type {Map<string, Badge>} */
   #badges = new Map();
@@ -145,6 +146,23 @@ export class Conversations {
       badge.onNotice(frame.head, frame.count);
       conversation.unread = badge.unread;
     }
+  }
+
+  /**
+   * The position was reset; without a `floor` that is as it was. Returns what the owner is told; null for one that is not held.
+   * @param {string} cid
+   * @param {Told} told
+   * @param {number} [floor]
+   */
+  onReset(cid, told, floor) {
+    const position = this.positions.get(cid);
+    const conversation = this.seen.get(cid);
+    if (position === undefined) return null;
+    conversation.head = position.head;
+    conversation.floor = floor ?? conversation.floor;
+    this.told.set(cid, told);
+    const { reason, epoch } = told;
+    return { type: "reset", cid, reason, pos: position.pos, epoch, head: position.head, floor: conversation.floor };
   }
 
   /**
