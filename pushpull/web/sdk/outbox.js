@@ -1,10 +1,9 @@
 /**
  * Messages on their way out, in order per conversation, until the service has each or refuses it for good.
  *
- * Theory of operation. Each conversation is a lane. From its front up to WINDOW sends are in flight. A temporary error, or a cut
- * connection, sends a message back to waiting under the same cmid: the service stores it once however often it comes. When one
- * fails, the service also fails those behind it, so a lane that has seen a temporary error takes nothing new until every send in
- * flight was answered, waits, and goes on in the old order. A permanent error fails that one message alone.
+ * Theory of operation. Each conversation is a lane (lane.js), which says what is in flight. A temporary error, or a cut connection,
+ * sends a message back to waiting under the same cmid: the service stores it once however often it comes. A permanent error fails
+ * that one message alone.
  *
  * What was stored stays known for a while (KEPT): if a failover loses it, `returnAbove` puts it back in front.
  *
@@ -12,78 +11,14 @@
  */
 
 import { seqOf } from "./frames.js";
-import { Backoff } from "./timing.js";
+import { Lane } from "./lane.js";
+import { Outgoing } from "./outgoing.js";
 
-/** In flight per conversation. They share a group commit at the service; more only makes a failure costlier. */
-const WINDOW = 16;
-/** Seconds between two tries on a connection that is open: they cost a frame each, no handshake. */
-const LANE_LONGEST_S = 2;
 const KEPT = 1000;
 
 /** @typedef {import("./errors.js").PushpullError} PushpullError */
-/** @typedef {import("./frames.js").Raw} Raw */
 
-/** One message and what became of it: `result` or `error` once it is done. */
-export class Outgoing {
-  inFlight = false;
-  again = false;
-  /** @type {{cid: string, cmid: string, id: string, dup: boolean} | null} */
-  result = null;
-  /** @type {PushpullError | null} */
-  error = null;
-  /** @type {((done: Outgoing) => void) | null} */
-  onDone = null;
-
-  /**
-   * @param {{cid: string, cmid: string, body: Raw, kind?: string, quiet?: boolean, mentions?: string[], ref?: number | null,
-   *   firstAt?: number | null, queuedAt?: number}} message
-   */
-  constructor({ cid, cmid, body, kind = "message", quiet = false, mentions = [], ref = null, firstAt = null, queuedAt = 0 }) {
-    this.cid = cid;
-    this.cmid = cmid;
-    this.body = body;
-    this.kind = kind;
-    this.quiet = quiet;
-    this.mentions = mentions;
-    this.ref = ref;
-    this.firstAt = firstAt;
-    this.queuedAt = queuedAt;
-  }
-
-  /** As `send` says it. The first try names no time: it repeats nothing. */
-  frame() {
-    return {
-      type: "send",
-      cid: this.cid,
-      cmid: this.cmid,
-      body: this.body,
-      ...(this.kind === "message" ? {} : { kind: this.kind }),
-      ...(this.quiet ? { quiet: true } : {}),
-      ...(this.mentions.length > 0 ? { mentions: this.mentions } : {}),
-      ...(this.ref === null ? {} : { ref: this.ref }),
-      ...(this.again ? { first_at: this.firstAt } : {}),
-    };
-  }
-}
-
-class Lane {
-  /** @type {Outgoing[]} */
-  queue = [];
-  inFlight = 0;
-  /** A temporary error came: settle what is in flight first. */
-  troubled = false;
-  /** Expired sends whose fate is being looked up. */
-  held = 0;
-  notBefore = 0;
-  backoff = new Backoff(LANE_LONGEST_S);
-
-  /** @param {Outgoing} outgoing is in flight no more; trouble lasts until the last one has landed */
-  land(outgoing) {
-    outgoing.inFlight = false;
-    this.inFlight -= 1;
-    this.troubled = this.troubled && this.inFlight > 0;
-  }
-}
+export { Outgoing };
 
 export class Outbox {
   #maxPending;
@@ -122,21 +57,7 @@ export class Outbox {
    * @param {{now: number, nowMs: number}} times
    */
   take({ now, nowMs }) {
-    /** @type {Outgoing[]} */
-    const taken = [];
-    for (const lane of this.#lanes.values()) {
-      if (lane.troubled || lane.held > 0 || now < lane.notBefore) continue;
-      for (const outgoing of lane.queue) {
-        if (lane.inFlight >= WINDOW) break;
-        if (outgoing.inFlight) continue;
-        outgoing.inFlight = true;
-        outgoing.again = outgoing.firstAt !== null;
-        outgoing.firstAt ??= nowMs;
-        lane.inFlight += 1;
-        taken.push(outgoing);
-      }
-    }
-    return taken;
+    return [...this.#lanes.values()].flatMap((lane) => lane.take(now, nowMs));
   }
 
   /**
@@ -146,8 +67,8 @@ export class Outbox {
   dueAt(now) {
     let first = null;
     for (const lane of this.#lanes.values()) {
-      if (lane.troubled || lane.held > 0 || lane.notBefore <= now) continue;
-      first = first === null ? lane.notBefore : Math.min(first, lane.notBefore);
+      const at = lane.dueAt(now);
+      if (at !== null) first = first === null ? at : Math.min(first, at);
     }
     return first;
   }
@@ -159,7 +80,7 @@ export class Outbox {
   onSent({ cid, cmid, id, dup = false }) {
     const [lane, outgoing] = this.#find(cid, cmid);
     if (lane === null) return;
-    lane.backoff.failures = 0;
+    lane.worked();
     outgoing.result = { cid, cmid, id, dup };
     this.#kept.push(outgoing);
     if (this.#kept.length > KEPT) this.#kept.shift();
@@ -178,15 +99,11 @@ export class Outbox {
     if (lane === null) return;
     if (!temporary) {
       outgoing.error = error;
-      lane.troubled = true; // those behind it fail as well: a new one must not overtake them
+      lane.trouble();
       this.#remove(lane, outgoing);
       return;
     }
-    if (!lane.troubled) {
-      lane.troubled = true;
-      lane.notBefore = now + Math.max(lane.backoff.nextDelayS(chance), (error.retryAfterMs ?? 0) / 1000);
-    }
-    lane.land(outgoing);
+    lane.putOff(outgoing, { now, chance, atLeastS: (error.retryAfterMs ?? 0) / 1000 });
   }
 
   /**
@@ -197,9 +114,7 @@ export class Outbox {
   expire(cid, cmid) {
     const [lane, outgoing] = this.#find(cid, cmid);
     if (lane === null) return null;
-    lane.held += 1;
-    lane.troubled = true;
-    lane.land(outgoing);
+    lane.hold(outgoing);
     return outgoing;
   }
 
@@ -213,7 +128,7 @@ export class Outbox {
     if (lane === null) return;
     outgoing.cmid = cmid;
     outgoing.firstAt = null;
-    lane.held -= 1;
+    lane.release();
   }
 
   /**
@@ -224,7 +139,7 @@ export class Outbox {
   settle(outgoing, { result = null, error = null }) {
     const lane = this.#laneOf(outgoing);
     if (lane === null) return;
-    lane.held -= 1;
+    lane.release();
     outgoing.result = result;
     outgoing.error = error;
     this.#remove(lane, outgoing);
@@ -232,12 +147,7 @@ export class Outbox {
 
   /** @param {number} now nothing in flight will be answered: all of it waits again, in order */
   disconnected(now) {
-    for (const lane of this.#lanes.values()) {
-      for (const outgoing of lane.queue) outgoing.inFlight = false;
-      lane.inFlight = 0;
-      lane.troubled = false;
-      lane.notBefore = now;
-    }
+    for (const lane of this.#lanes.values()) lane.disconnected(now);
   }
 
   /**
@@ -289,7 +199,7 @@ export class Outbox {
    */
   #find(cid, cmid) {
     const lane = this.#lanes.get(cid);
-    const outgoing = lane?.queue.find((one) => one.cmid === cmid && one.inFlight);
+    const outgoing = lane?.find(cmid);
     return lane !== undefined && outgoing !== undefined ? [lane, outgoing] : [null, null];
   }
 
@@ -298,8 +208,7 @@ export class Outbox {
    * @param {Outgoing} outgoing
    */
   #remove(lane, outgoing) {
-    if (outgoing.inFlight) lane.land(outgoing);
-    lane.queue.splice(lane.queue.indexOf(outgoing), 1);
+    lane.remove(outgoing);
     this.#pending -= 1;
     if (lane.queue.length === 0) this.#lanes.delete(outgoing.cid);
     outgoing.onDone?.(outgoing);
