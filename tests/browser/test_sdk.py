@@ -124,6 +124,34 @@ async def test_a_browser_without_network_sends_and_receives_once_it_has_one(
     assert await alice.received("tea", 6) == [0, 1, 2, 3, 4, "late"]
 
 
+async def test_a_send_goes_out_although_the_line_was_lost_while_positions_were_kept(
+    context: BrowserContext, service: LocalService
+) -> None:
+    await service.room("tea", "alice")
+    page = await open_blank(context, service)
+    await page.evaluate(
+        """async (token) => {
+          const { connect, memoryStore } = await import("/sdk/pushpull.js");
+          const keeping = [new Promise((resolve) => { window.letGo = resolve; })];
+          window.chat = connect({ token, store: { ...memoryStore(), savePositions: async () => keeping.pop() } });
+          chat.on("message", () => {});
+          await chat.ready;
+          while (keeping.length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        }""",
+        token_for(60),
+    )
+    alice = Device(page)
+    await alice.run("void chat.send('tea', 'meanwhile')")
+    await alice.until("chat.outbox.length === 1")
+
+    await alice.run("chat.pause()")
+    await alice.until("chat.state === 'connecting'")
+    await alice.run("letGo()")
+    await alice.run("chat.resume()")
+
+    await alice.until("chat.outbox.length === 0")
+
+
 ALONE = "navigator.locks.query().then(({ held }) => held.length === 1)"
 """The browser has noticed that the other tab is gone."""
 

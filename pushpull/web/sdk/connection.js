@@ -1,18 +1,19 @@
 /**
  * Keeping a device connected: dial, greet, serve, and again, as the close codes and `drain` ask.
  *
- * Theory of operation. `run` owns the connection. Per session it gives frames to the core, while `#pump` writes what the core owes: it
- * runs when somebody wakes it and at the core's next time, never twice at once. A session ends with LinkClosed, whatever the cause; then
- * `run` dials the next node at once, waits when all of them were tried, or ends for good by throwing.
+ * Theory of operation. `run` owns the connection. Per session it gives frames to the core, while the pump (pump.js) writes what the core
+ * owes. A session ends with LinkClosed, whatever the cause; then `run` dials the next node at once, waits when all of them were tried,
+ * or ends for good by throwing.
  *
  * On `drain` the next connection is dialled first, to another node where one is known; then the old one is left.
  */
 
 import { finalError, LinkClosed } from "./errors.js";
 import { Link, OPEN_S, sleep, steady } from "./link.js";
+import { Pump } from "./pump.js";
+import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
 import { afterClose, Backoff, drainDelayS, Silence, STEADY_S } from "./timing.js";
-import { claimsOf, REFRESH_SHARE } from "./tokens.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./core.js").Core} Core */
@@ -24,11 +25,6 @@ const DIAL_S = 2;
 /** Seconds before the next node is dialled: the devices of one that was killed all lose it in the same moment. */
 const MOVE_S = 0.2;
 const WATCH_S = 1;
-/** Seconds: after the token function failed, and the soonest a token is renewed. */
-const RETRY_TOKEN_S = 5;
-const RENEW_FIRST_S = 1;
-/** Milliseconds: a longer timer fires at once. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /**
  * @typedef {object} Parts
@@ -51,6 +47,7 @@ export class Connection {
   open = false;
   #parts;
   #core;
+  #pump;
   #backoff = new Backoff();
   /** @type {Link | null} */
   #link = null;
@@ -61,11 +58,6 @@ export class Connection {
   #refused = false;
   #stopped = false;
   #paused = false;
-  #dirty = false;
-  #pumping = false;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  #timerAt = Infinity;
   /** @type {() => void} Ends the wait before the next dial. */
   #hurry = () => {};
 
@@ -73,6 +65,7 @@ export class Connection {
   constructor(parts) {
     this.#parts = parts;
     this.#core = parts.core;
+    this.#pump = new Pump({ ...parts, requests: this.requests, link: () => (this.open ? this.#link : null) });
   }
 
   /** Stay connected until `stop`. Rejects with what ends it for good. */
@@ -88,7 +81,7 @@ export class Connection {
 
   /** Ack what was stored, and end. */
   async stop() {
-    await this.#flush({ atOnce: true });
+    await this.#pump.flush({ atOnce: true });
     this.#stopped = true;
     this.#link?.end(1000, "the chat was closed");
     this.#hurry();
@@ -113,63 +106,12 @@ export class Connection {
 
   /** The core has something to send. */
   wake() {
-    this.#dirty = true;
-    if (!this.#pumping && this.open) void this.#pump();
+    this.#pump.wake();
   }
 
   /** The core's next time may be sooner than it was. */
   look() {
-    const at = this.#core.nextAt(steady()) ?? Infinity;
-    if (at < this.#timerAt) this.#wakeAt(at);
-  }
-
-  /** Persist what was stored, then ack it: in this order, so that an ack is never ahead of the device. */
-  async #flush({ atOnce = this.#parts.isHidden() } = {}) {
-    const acks = this.#core.ack(steady(), { atOnce });
-    if (acks.length > 0 || atOnce || this.#core.acks.dueAt === null) {
-      const moved = this.#core.takeMoved();
-      if (moved.size > 0) await this.#parts.keep(moved);
-    }
-    if (acks.length > 0) await this.#say({ type: "ack", acks: Object.fromEntries(acks) });
-  }
-
-  async #pump() {
-    this.#pumping = true;
-    try {
-      while (this.#dirty && this.open) {
-        this.#dirty = false;
-        await this.#flush();
-        const link = this.#link;
-        // A pull of a conversation that is not listed yet would be taken for one by a stranger.
-        const asked = this.#core.listComplete ? this.requests.outgoing() : [];
-        for (const frame of [...asked, ...this.#core.outgoing(steady())]) {
-          if (this.#link !== link) break; // all of it comes again in the next session, from the front
-          await this.#say(frame);
-        }
-      }
-    } finally {
-      this.#pumping = false;
-    }
-    this.#wakeAt(this.#core.nextAt(steady()) ?? Infinity);
-  }
-
-  /** @param {number} at in steady seconds */
-  #wakeAt(at) {
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    if (at === Infinity || !this.open) return;
-    const waitMs = Math.min(TIMER_MAX_MS, Math.max(1, (at - steady()) * 1000));
-    this.#timer = setTimeout(() => {
-      this.#timerAt = Infinity;
-      this.wake();
-    }, waitMs);
-  }
-
-  /** @param {Frame} frame */
-  async #say(frame) {
-    if (this.#link === null || !this.open) return;
-    this.#parts.onWire("out", frame);
-    await this.#link.send(frame);
+    this.#pump.look();
   }
 
   async #once() {
@@ -198,11 +140,15 @@ export class Connection {
     this.open = true;
     this.#silence = new Silence(steady());
     this.#parts.onState("open");
-    const chores = [setInterval(() => this.#watch(link), WATCH_S * 1000), this.#renewLater(link)];
+    const renewal = new Renewal(this.#parts.tokens, this.welcome, (fresh) => this.#renew(link, fresh));
+    const chores = setInterval(() => {
+      this.#watch(link);
+      void renewal.look();
+    }, WATCH_S * 1000);
     try {
       await link.listen((frame) => this.#receive(link, frame));
     } finally {
-      for (const chore of chores) clearInterval(chore);
+      clearInterval(chores);
     }
   }
 
@@ -221,7 +167,7 @@ export class Connection {
   #endSession() {
     const wasOpen = this.open;
     this.open = false;
-    this.#wakeAt(Infinity);
+    this.#pump.rest();
     this.#link?.end(1000, "");
     this.#link = null;
     if (wasOpen) this.#core.closed(steady());
@@ -248,37 +194,22 @@ export class Connection {
     this.#silence.heard(link.heardAt);
     const due = this.#silence.due(steady(), this.#core.outbox.length > 0 || this.requests.length > 0);
     if (due === "dead" || link.silent) link.end(1006, "the service hangs: no answer to a ping");
-    else if (due === "ping") void this.#say({ type: "ping" });
+    else if (due === "ping") void this.#pump.say({ type: "ping" });
   }
 
   /** Ask now: whoever does not answer within a few seconds is gone. */
   #ask() {
     this.#silence.ask(steady());
-    void this.#say({ type: "ping" });
+    void this.#pump.say({ type: "ping" });
   }
 
   /**
-   * A fresh token before the old one expires, as long as there is a function to ask.
    * @param {Link} link
+   * @param {string} token is shown to nobody else
    */
-  #renewLater(link) {
-    const expiresAtMs = this.welcome?.expires_at;
-    if (!this.#parts.tokens.renewable || typeof expiresAtMs !== "number") return undefined;
-    const leftMs = expiresAtMs - (this.welcome?.time ?? Date.now());
-    let due = steady() + Math.max(RENEW_FIRST_S, (leftMs / 1000) * REFRESH_SHARE);
-    return setInterval(async () => {
-      if (steady() < due) return;
-      due = Infinity;
-      try {
-        const token = await this.#parts.tokens.fresh();
-        this.#parts.onWire("out", { type: "auth" });
-        await link.send({ type: "auth", token });
-        const { exp } = claimsOf(token);
-        if (exp !== undefined) due = steady() + Math.max(RENEW_FIRST_S, (exp - Date.now() / 1000) * REFRESH_SHARE);
-      } catch {
-        due = steady() + RETRY_TOKEN_S; // until then the old one may still do; 4401 is the end of that
-      }
-    }, WATCH_S * 1000);
+  async #renew(link, token) {
+    this.#parts.onWire("out", { type: "auth" });
+    await link.send({ type: "auth", token });
   }
 
   /** @param {number} seconds an open session lasted; a good one makes up for the failures before it */
