@@ -265,6 +265,20 @@ async def test_a_token_that_cannot_be_fetched_for_now_is_fetched_later(
     assert answers == []
 
 
+async def test_a_chat_whose_first_token_never_comes_can_be_closed(
+    context: BrowserContext, service: LocalService
+) -> None:
+    page = await open_blank(context, service)
+    await page.evaluate("() => { window.freshToken = () => new Promise(() => {}) }")
+    alice = await Device.open(page, "alice", ready=False, renews=True)
+
+    await alice.run("void chat.close()")
+
+    await alice.until("chat.state === 'closed'")
+    assert await alice.run("chat.send('tea', 1).catch(({ code }) => code)") == "connection_ended"
+    assert await alice.happened("end") == []
+
+
 async def test_a_refused_token_without_another_ends_the_chat(context: BrowserContext, service: LocalService) -> None:
     alice = await Device.open(await open_blank(context, service), "alice", ready=False, token=token_for(-100))
 

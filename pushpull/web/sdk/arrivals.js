@@ -52,7 +52,11 @@ export class Arrivals {
   #apply(cid, judged, now) {
     const { inbox, held, acks } = this.#parts;
     if (judged.verdict === "applied") {
-      inbox.put(cid, judged.items.map((item) => messageOf(cid, item)), judged.pos);
+      inbox.put(
+        cid,
+        judged.items.map((item) => messageOf(cid, item)),
+        judged.pos,
+      );
       held.onItems(cid, judged.items);
     } else if (judged.verdict === "duplicate") {
       acks.repeat(cid, now + acks.delayS);

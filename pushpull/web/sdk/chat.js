@@ -1,16 +1,19 @@
 /** A device of one user: messages in, messages out, over a connection that comes back by itself. */
 
+import { call } from "./calls.js";
 import { Connection } from "./connection.js";
 import { Consumers } from "./consumers.js";
 import { Core } from "./core.js";
-import { invalid, PushpullError } from "./errors.js";
-import { messageOf } from "./events.js";
+import { helloOf, nodesOf } from "./dial.js";
+import { Dispatch } from "./dispatch.js";
+import { closedHere, invalid } from "./errors.js";
+import { historyOf } from "./events.js";
 import { checkCid, encodeBody } from "./frames.js";
+import { Life } from "./life.js";
 import { steady } from "./link.js";
-import { httpUrl, ownService, settle, websocketUrl } from "./place.js";
-import { FEATURE } from "./screen.js";
+import { isHidden, Page } from "./page.js";
+import { settle } from "./place.js";
 import { randomName, Sender } from "./sender.js";
-import { Backoff, Rotation } from "./timing.js";
 import { claimsOf, TokenSource } from "./tokens.js";
 
 export const VERSION = "0.1.0";
@@ -22,44 +25,33 @@ const SIGNAL_BYTES = 4096;
 /** @typedef {import("./pushpull.d.ts").Options} Options */
 
 export class Chat {
-  /** Resolves when the first session is open; rejects where there will be none. */
-  ready;
   /** The device's name at the service; empty until it is settled. */
   device = "";
-  /** @type {"connecting" | "open" | "closed"} */
-  state = "connecting";
   /** Whether a message is acked as soon as those who take messages are done with it; else `ack` says so. */
   autoAck;
   #options;
   #core = new Core({ maxPending: MAX_PENDING });
-  #consumers = new Consumers(() => this.#dispatch());
+  #consumers = new Consumers(() => this.#dispatch.run());
+  #life = new Life(this.#consumers);
   #tokens;
   #connection;
+  #dispatch;
+  #page;
   #sender;
   /** @type {import("./place.js").Place | null} */
   #place = null;
   #loaded;
-  #dispatching = false;
-  #wasRoomy = true;
-  /** @type {PushpullError | null} */
-  #ended = null;
-  /** @type {string | null | undefined} On the screen; undefined: the owner never said. */
-  #shown;
+  #closing = new AbortController();
   #hello;
   #nodes;
-  #unlisten = () => {};
-  /** @type {() => void} */
-  #onReady = () => {};
-  /** @type {(error: Error) => void} */
-  #onFailed = () => {};
 
   /** @param {Options} options as of `connect` */
   constructor(options) {
     this.#options = options;
     this.autoAck = options.autoAck ?? true;
     this.#tokens = new TokenSource(options);
-    this.#nodes = new Rotation(urlsOf(options).map(websocketUrl), Math.random);
-    this.#hello = helloOf(options);
+    this.#nodes = nodesOf(options);
+    this.#hello = helloOf(options, `pushpull-js/${VERSION}`);
     this.#connection = new Connection({
       nodes: this.#nodes,
       core: this.#core,
@@ -67,10 +59,18 @@ export class Chat {
       hello: this.#hello,
       keep: async (moved) => this.#place?.store.savePositions(moved),
       onMoved: (frame) => this.#moved(frame),
-      onState: (state) => this.#enter(state),
-      onWire: (direction, frame) => this.#consumers.tell("wire", { type: "wire", direction, frame }),
+      onState: (state) => this.#life.enter(state),
+      onWire: (direction, frame) => this.#consumers.tell({ type: "wire", direction, frame }),
       isHidden,
       WebSocket: options.WebSocket ?? globalThis.WebSocket,
+    });
+    this.#page = new Page(this.#core, this.#connection);
+    this.#dispatch = new Dispatch({
+      core: this.#core,
+      consumers: this.#consumers,
+      connection: this.#connection,
+      isOver: () => this.#life.ended !== null,
+      ackedByHand: () => !this.autoAck,
     });
     this.#sender = new Sender({
       core: this.#core,
@@ -79,16 +79,20 @@ export class Chat {
       onDone: (outgoing) => this.#onSendDone(outgoing),
       history: (cid, page) => this.history(cid, page),
     });
-    this.ready = new Promise((resolve, reject) => {
-      this.#onReady = () => resolve(undefined);
-      this.#onFailed = reject;
-    });
-    this.ready.catch(() => {}); // whoever waits for it hears it; nobody needs to
     this.#loaded = this.#settle();
     this.#loaded.then(
       () => this.#run(),
       (error) => this.#end(error),
     );
+  }
+
+  /** Resolves when the first session is open; rejects where there will be none. */
+  get ready() {
+    return this.#life.ready;
+  }
+
+  get state() {
+    return this.#life.state;
   }
 
   // ------------------------------------------------------------------------------------------------ receive
@@ -149,24 +153,15 @@ export class Chat {
     const raw = encodeBody(body, limitBytes);
     checkCid(cid);
     await this.#loaded;
-    this.#throwIfEnded();
+    this.#life.throwIfEnded();
     const sending = this.#sender.send({ cid, cmid, body: raw, kind, quiet, mentions, ref });
-    this.#consumers.tell("outbox", { type: "outbox" });
+    this.#consumers.tell({ type: "outbox" });
     return sending;
   }
 
   /** What is not at the service yet, each conversation's in order. */
   get outbox() {
-    return this.#core.outbox.waiting.map(({ cid, cmid, body, kind, quiet, mentions, ref, queuedAt }) => ({
-      cid,
-      cmid,
-      body: body.value,
-      kind,
-      quiet,
-      mentions,
-      ref,
-      queuedAt,
-    }));
+    return this.#core.outbox.waiting.map((outgoing) => outgoing.shown());
   }
 
   /**
@@ -176,7 +171,7 @@ export class Chat {
    */
   read(cid, seq) {
     if (!Number.isSafeInteger(seq) || seq < 1) throw invalid(`seq ${seq} is not a seq: 1 or more`);
-    this.#throwIfEnded();
+    this.#life.throwIfEnded();
     this.#core.read(checkCid(cid), seq);
     this.#connection.wake();
   }
@@ -187,7 +182,7 @@ export class Chat {
    * @param {unknown} body any JSON of up to 4 KiB
    */
   signal(cid, body) {
-    this.#throwIfEnded();
+    this.#life.throwIfEnded();
     this.#core.signal(checkCid(cid), encodeBody(body, SIGNAL_BYTES));
     this.#connection.wake();
   }
@@ -197,9 +192,8 @@ export class Chat {
    * @param {string | null} cid
    */
   focus(cid) {
-    this.#throwIfEnded();
-    this.#shown = cid === null ? null : checkCid(cid);
-    this.#look();
+    this.#life.throwIfEnded();
+    this.#page.show(cid === null ? null : checkCid(cid));
   }
 
   /**
@@ -208,17 +202,10 @@ export class Chat {
    * @param {{before?: number, limit?: number}} [page]
    */
   async history(cid, { before, limit = 100 } = {}) {
-    const asked = this.#connection.requests.ask({
-      type: "pull",
-      cid: checkCid(cid),
-      limit,
-      ...(before === undefined ? {} : { before }),
-    });
+    const frame = { type: "pull", cid: checkCid(cid), limit, ...(before === undefined ? {} : { before }) };
+    const asked = this.#connection.requests.ask(frame);
     this.#connection.wake();
-    const answer = await asked;
-    if (answer.type !== "history") throw invalid(`the service answered a history request with ${answer.type}`);
-    const messages = answer.items.map((/** @type {any} */ item) => messageOf(cid, item));
-    return { messages, floor: answer.floor ?? 1, more: answer.more === true };
+    return historyOf(cid, await asked);
   }
 
   /**
@@ -228,18 +215,7 @@ export class Chat {
    * @param {unknown} [body]
    */
   async call(method, path, body) {
-    const token = await this.#tokens.current();
-    const answer = await fetch(httpUrl(this.#nodes.current) + path, {
-      method,
-      headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    if (answer.ok) return answer.status === 204 ? null : answer.json();
-    const problem = await answer.json().catch(() => ({}));
-    throw new PushpullError(problem.code ?? "internal", problem.detail ?? `http ${answer.status}`, {
-      retryAfterMs: problem.retry_after_ms ?? null,
-      reason: problem.reason ?? "",
-    });
+    return call(method, path, { body, token: await this.#tokens.current(), node: this.#nodes.current });
   }
 
   // ------------------------------------------------------------------------------------------------ come and go
@@ -255,19 +231,20 @@ export class Chat {
 
   /** Ack what was stored, keep what waits, end. */
   async close() {
-    if (this.#ended !== null) return;
+    if (this.#life.ended !== null) return;
+    this.#closing.abort();
     await this.#loaded.catch(() => {});
     await this.#connection.stop();
-    this.#end(new PushpullError("connection_ended", "the chat was closed"));
+    this.#end(closedHere());
   }
 
   // ------------------------------------------------------------------------------------------------ inside
 
   /** Find out who and where this device is, and what it has kept. */
   async #settle() {
-    const user = this.#options.user ?? claimsOf(await this.#firstToken()).sub ?? "";
     const { store, device } = this.#options;
-    const onTrouble = (/** @type {unknown} */ error) => this.#consumers.tell("trouble", { type: "trouble", error });
+    const user = this.#options.user ?? claimsOf(await this.#tokens.first(this.#closing.signal)).sub ?? "";
+    const onTrouble = (/** @type {unknown} */ error) => this.#consumers.tell({ type: "trouble", error });
     const place = await settle({ store, device, user, service: this.#nodes.current, onTrouble });
     const { positions, outbox } = await place.store.load();
     for (const [cid, pos] of positions) this.#core.inbox.begin(cid, pos);
@@ -276,126 +253,37 @@ export class Chat {
     this.#sender.restore(outbox);
   }
 
-  /** The token, also where the way to it is not there yet: a page that starts without a network waits for one. */
-  async #firstToken() {
-    const backoff = new Backoff();
-    while (this.#ended === null) {
-      try {
-        return await this.#tokens.current();
-      } catch (error) {
-        if (/** @type {any} */ (error).code === "unauthenticated") throw error;
-        await new Promise((resolve) => setTimeout(resolve, backoff.nextDelayS(Math.random()) * 1000));
-      }
-    }
-    throw this.#ended;
-  }
-
   #run() {
-    if (this.#ended !== null) return;
-    this.#listenToThePage();
+    if (this.#life.ended !== null) return;
+    this.#page.watch();
     void this.#place?.adopt((sends) => {
       this.#sender.restore(sends);
       this.#connection.wake();
     });
-    this.#connection.run().then(
-      () => {},
-      (error) => this.#end(error),
-    );
-  }
-
-  #listenToThePage() {
-    if (typeof document === "undefined") return;
-    const listening = new AbortController();
-    const { signal } = listening;
-    document.addEventListener("visibilitychange", () => this.#look(), { signal });
-    addEventListener("online", () => this.#connection.nudge(), { signal });
-    this.#unlisten = () => listening.abort();
-  }
-
-  /** What is on the screen, and whether somebody looks at it. Nobody does: what was stored is acked before timers are slowed down. */
-  #look() {
-    if (this.#shown !== undefined) this.#core.show(this.#shown, !isHidden());
-    if (!isHidden()) this.#connection.nudge();
-    this.#connection.wake();
+    this.#connection.run().catch((error) => this.#end(error));
   }
 
   /** @param {import("./frames.js").Frame} frame */
   #moved(frame) {
     this.#sender.attend();
-    this.#consumers.tell("change", { type: "change", cid: frame.cid ?? null });
-    void this.#dispatch();
-  }
-
-  /** Hand out what was received, one after the other, as fast as those who take it are done with it. */
-  async #dispatch() {
-    if (this.#dispatching) return;
-    this.#dispatching = true;
-    const { inbox } = this.#core;
-    while (this.#consumers.ready && this.#ended === null) {
-      const entry = inbox.take();
-      if (entry === null) break;
-      if (entry.event !== null) await this.#consumers.hand(entry.event);
-      this.#core.settle(steady(), { ackedByHand: !this.autoAck });
-      if (isHidden() || (inbox.roomy && !this.#wasRoomy)) this.#connection.wake();
-      else this.#connection.look();
-      this.#wasRoomy = inbox.roomy;
-    }
-    this.#dispatching = false;
+    this.#consumers.tell({ type: "change", cid: frame.cid ?? null });
+    void this.#dispatch.run();
   }
 
   /** @param {import("./outbox.js").Outgoing} outgoing */
-  #onSendDone({ cid, cmid, result, error }) {
-    if (error !== null) this.#consumers.tell("unsent", { type: "unsent", cid, cmid, error });
-    else this.#consumers.tell("sent", { type: "sent", ...result });
-    this.#consumers.tell("outbox", { type: "outbox" });
-  }
-
-  /** @param {"connecting" | "open" | "closed"} state */
-  #enter(state) {
-    if (state === this.state) return;
-    this.state = state;
-    if (state === "open") this.#onReady();
-    this.#consumers.tell("state", { type: "state", state });
+  #onSendDone(outgoing) {
+    this.#consumers.tell(outgoing.outcome());
+    this.#consumers.tell({ type: "outbox" });
   }
 
   /** @param {any} error what ended the chat */
   #end(error) {
-    if (this.#ended !== null) return;
-    const closed = error.code === "connection_ended" && error.closeCode === 0;
-    this.#ended = error;
-    this.#onFailed(error);
+    if (this.#life.ended !== null) return;
+    this.#life.end(error);
     this.#sender.end(error);
     this.#connection.requests.end(error);
-    this.#unlisten();
+    this.#page.leave();
     this.#place?.leave();
-    this.#enter("closed");
-    this.#consumers.end(closed ? null : error);
-    if (!closed) this.#consumers.tell("end", { type: "end", error });
+    this.#life.tellEnd();
   }
-
-  #throwIfEnded() {
-    if (this.#ended !== null) throw this.#ended;
-  }
-}
-
-const isHidden = () => typeof document !== "undefined" && document.visibilityState === "hidden";
-
-/** @param {Options} options */
-function urlsOf({ url, urls }) {
-  const given = urls ?? [url ?? ownService()];
-  const listed = [...new Set(given.map((one) => one.trim().replace(/\/+$/, "")).filter(Boolean))];
-  if (listed.length === 0) throw invalid("no url, expected one at least");
-  return listed;
-}
-
-/** @param {Options} options */
-function helloOf({ unnamed = "delivered", maxBacklog, receipts = false, client }) {
-  if (!["delivered", "all", "head"].includes(unnamed)) throw invalid(`unnamed ${unnamed} is not delivered, all or head`);
-  return {
-    device: "",
-    client: client ?? `pushpull-js/${VERSION}`,
-    features: receipts ? [FEATURE, "receipts"] : [FEATURE],
-    unnamed,
-    ...(maxBacklog === undefined ? {} : { max_backlog: maxBacklog }),
-  };
 }

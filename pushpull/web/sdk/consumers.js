@@ -135,11 +135,10 @@ export class Consumers {
 
   /**
    * Tell listeners something that waits for nobody.
-   * @param {string} type
    * @param {any} event
    */
-  tell(type, event) {
-    for (const listener of this.#listeners.get(type) ?? []) {
+  tell(event) {
+    for (const listener of this.#listeners.get(event.type) ?? []) {
       try {
         listener(event);
       } catch (error) {

@@ -39,6 +39,9 @@ export class LinkClosed extends Error {
 /** @param {string} message */
 export const invalid = (message) => new PushpullError("invalid", message);
 
+/** What ends a chat that its owner closes. */
+export const closedHere = () => new PushpullError("connection_ended", "the chat was closed");
+
 /**
  * The error after a close from which a client stays away.
  * @param {LinkClosed} closed

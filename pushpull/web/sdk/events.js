@@ -1,6 +1,6 @@
 /** What a frame says, as the owner of a chat sees it. */
 
-import { PushpullError } from "./errors.js";
+import { invalid, PushpullError } from "./errors.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 
@@ -35,4 +35,15 @@ export function messageOf(cid, item) {
     ref: item.ref ?? null,
     edited: item.edited ?? null,
   };
+}
+
+/**
+ * The answer to a request for history, as a caller sees it.
+ * @param {string} cid
+ * @param {Frame} frame
+ */
+export function historyOf(cid, frame) {
+  if (frame.type !== "history") throw invalid(`the service answered a history request with ${frame.type}`);
+  const messages = frame.items.map((/** @type {Frame} */ item) => messageOf(cid, item));
+  return { messages, floor: frame.floor ?? 1, more: frame.more === true };
 }

@@ -30,6 +30,18 @@ export class Outgoing {
     this.queuedAt = queuedAt;
   }
 
+  /** As the owner of a chat sees what waits. */
+  shown() {
+    const { cid, cmid, body, kind, quiet, mentions, ref, queuedAt } = this;
+    return { cid, cmid, body: body.value, kind, quiet, mentions, ref, queuedAt };
+  }
+
+  /** As the owner of a chat is told of its end. */
+  outcome() {
+    const { cid, cmid, result, error } = this;
+    return error === null ? { type: "sent", ...result } : { type: "unsent", cid, cmid, error };
+  }
+
   /** As `send` says it. The first try names no time: it repeats nothing. */
   frame() {
     return {

@@ -1,49 +1,12 @@
-/** Where a service is, who this device is there, and where it keeps what it has to remember. */
+/** Who this device is at a service, and where it keeps what it has to remember. */
 
-import { invalid } from "./errors.js";
 import { randomName } from "./sender.js";
 import { forgiving, indexedDbStore, memoryStore } from "./storage.js";
 import { eachFreeSlot, takeSlot } from "./tabs.js";
 
 /** @typedef {import("./storage.js").Store} Store */
 
-const SCHEMES = new Map([
-  ["http:", "ws:"],
-  ["https:", "wss:"],
-  ["ws:", "ws:"],
-  ["wss:", "wss:"],
-]);
 const DEVICE_KEY = "pushpull device";
-
-/**
- * The WebSocket of a service at `url` (http, https, ws or wss; with or without the path).
- * @param {string} url
- */
-export function websocketUrl(url) {
-  let parsed;
-  try {
-    parsed = new URL(url, globalThis.location?.href);
-  } catch {
-    throw invalid(`url ${JSON.stringify(url)} is none`);
-  }
-  const scheme = SCHEMES.get(parsed.protocol);
-  if (scheme === undefined) throw invalid(`url ${parsed.protocol}// is not http://, https://, ws:// or wss://`);
-  const path = parsed.pathname.replace(/\/+$/, "");
-  return `${scheme}//${parsed.host}${path.endsWith("/v1/ws") ? path : `${path}/v1/ws`}${parsed.search}`;
-}
-
-/**
- * The HTTP calls of the service whose WebSocket is at `url`.
- * @param {string} url
- */
-export const httpUrl = (url) => url.replace(/^ws/, "http").replace(/\/ws(\?.*)?$/, "");
-
-/** The service that this module was loaded from. */
-export function ownService() {
-  const { protocol, href } = new URL("..", import.meta.url);
-  if (protocol !== "http:" && protocol !== "https:") throw invalid("no url: this module was not loaded from a service");
-  return href;
-}
 
 /**
  * @typedef {object} Place

@@ -1,6 +1,8 @@
 /** Where a device gets its token, and until when one is good. Nothing is verified here: that is for the service. */
 
-import { PushpullError } from "./errors.js";
+import { closedHere, PushpullError } from "./errors.js";
+import { sleep } from "./link.js";
+import { Backoff } from "./timing.js";
 
 /** A token is replaced after this share of the time it had left when it was taken up. */
 export const REFRESH_SHARE = 0.8;
@@ -26,6 +28,33 @@ export class TokenSource {
   /** The token in use; the first call of the function happens here. */
   async current() {
     return this.#current ?? (await this.fresh());
+  }
+
+  /**
+   * The same, also where the way to it is not there yet: a page that starts without a network waits for one.
+   * @param {AbortSignal} closing
+   * @returns {Promise<string>}
+   * @throws {PushpullError} `unauthenticated` where there is none, `connection_ended` once the chat is closed
+   */
+  first(closing) {
+    return new Promise((resolve, reject) => {
+      closing.addEventListener("abort", () => reject(closedHere()));
+      this.#patiently(closing).then(resolve, reject);
+    });
+  }
+
+  /** @param {AbortSignal} closing */
+  async #patiently(closing) {
+    const backoff = new Backoff();
+    while (!closing.aborted) {
+      try {
+        return await this.current();
+      } catch (error) {
+        if (/** @type {any} */ (error).code === "unauthenticated") throw error;
+        await sleep(backoff.nextDelayS(Math.random()) * 1000);
+      }
+    }
+    throw closedHere();
   }
 
   /**
