@@ -121,7 +121,7 @@ LINE_LOST: Final = Goodbye(1006, "the connection was lost", "line")
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A message on its way into the log. Values are checked by whoever builds it (web, delivery.frames)."""
+    """A message on its way into the log. Values are checked by whoever builds it (web, delivery.drafts)."""
 
     cid: Cid
     sender: Uid | None  # None: the service itself

@@ -16,7 +16,7 @@ import pytest
 
 from pushpull.client import Server
 from pushpull.config import flattened
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames, frames
 from pushpull.errors import BY_CODE, ConfigError
 from pushpull.model import check_log_id, seq_of
 from pushpull.settings import Settings
@@ -126,9 +126,9 @@ def test_the_readmes_commands_exist() -> None:
 def test_every_frame_to_the_service_is_shown_and_parses() -> None:
     shown = samples("to the service")
 
-    assert {sample["type"] for sample in shown} == frames.KNOWN_TYPES
+    assert {sample["type"] for sample in shown} == client_frames.KNOWN_TYPES
     for sample in shown:
-        frames.parse(json.dumps(sample))
+        client_frames.parse(json.dumps(sample))
 
 
 def test_the_transcript_says_nothing_the_service_would_not_take() -> None:
@@ -136,7 +136,7 @@ def test_the_transcript_says_nothing_the_service_would_not_take() -> None:
 
     assert {"hello", "send", "ack", "read", "pull"} <= {frame["type"] for frame in said}
     for frame in said:
-        frames.parse(json.dumps(frame))
+        client_frames.parse(json.dumps(frame))
 
 
 def test_frames_with_messages_in_the_transcript_cover_what_they_hold() -> None:

@@ -18,10 +18,11 @@ import msgspec
 
 from pushpull.bench.checks import troubles
 from pushpull.bench.failure import BenchFailed
-from pushpull.bench.fleet import Fleet, Totals, fleet, load_processes
+from pushpull.bench.fleet import Fleet, fleet, load_processes
 from pushpull.bench.meter import Meter, Usage
 from pushpull.bench.service import Service, running
 from pushpull.bench.stage import SETTLE_S, make, uids
+from pushpull.bench.sums import Totals
 
 Way = Literal["push", "batched", "notify", "policy"]
 """Each message pushed to everybody; one push a window to everybody; everybody notified; what the policy decides."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushpull.bench.fleet import Posted, Pulled, Totals
+from pushpull.bench.sums import Posted, Pulled, Totals
 
 
 def wrong_deliveries(what: str, totals: Totals, expected: int) -> list[str]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,45 +15,10 @@ from pushpull.bench.child import Child, child
 from pushpull.bench.crowd import Acks
 from pushpull.bench.load import Counts
 from pushpull.bench.service import HOST, Service
-from pushpull.bench.spread import Spread
+from pushpull.bench.sums import Posted, Pulled, Totals, pulled_of, times_of
 
 Route = tuple[str, str]
 """uid, cid: who sends to which conversation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What became of posts over HTTP."""
-
-    calls: int
-    stored: int
-    refused: int
-    times: Spread
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    pages: int
-    short: int
-    times: Spread
-
-
-class Totals:
-    """The counts of all processes together."""
-
-    def __init__(self, parts: Sequence[Counts]) -> None:
-        def total(name: str) -> int:
-            return sum(getattr(part, name) for part in parts)
-
-        self.frames, self.items, self.repeated, self.gaps = map(total, ("frames", "items", "repeated", "gaps"))
-        self.notices, self.pulled, self.acked, self.sent = map(total, ("notices", "pulled", "acked", "sent"))
-        self.live, self.lost, self.received_bytes = map(total, ("live", "lost", "received_bytes"))
-        self.delivery = _added(part.delivery for part in parts)
-        self.answer = _added(part.answer for part in parts)
-        self.opening = _added(part.opening for part in parts)
-        self.errors: Counter[str] = Counter()
-        for part in parts:
-            self.errors.update(part.errors)
 
 
 class Fleet:
@@ -183,7 +146,7 @@ class Fleet:
             calls=sum(answer["calls"] for answer in answers),
             stored=sum(answer["stored"] for answer in answers),
             refused=sum(answer["refused"] for answer in answers),
-            times=_times(answers),
+            times=times_of(answers),
         )
 
     def _by_process(self, routes: Sequence[Route], most: int) -> list[dict[str, Any]]:
@@ -217,12 +180,12 @@ class Fleet:
         processes = len(self._processes)
         order = {"cid": cid, "starts": list(starts), "limit": limit, "devices": max(1, devices // processes)}
         order |= {"seconds": seconds, "most": -(-most // processes)}
-        return _pulled(
+        return pulled_of(
             await self._each("pull", [{**order, "seed": n} for n in range(processes)], within_s=seconds + 60)
         )
 
     async def pull_at_once(self, cid: str, after: int, *, limit: int) -> Pulled:
-        return _pulled(await self._all("pull_at_once", cid=cid, after=after, limit=limit))
+        return pulled_of(await self._all("pull_at_once", cid=cid, after=after, limit=limit))
 
     # ------------------------------------------------------------------------------------------------ what came
 
@@ -287,22 +250,3 @@ def _shares(everyone: Sequence[Any], processes: int, together: int) -> list[list
     blocks = -(-len(everyone) // together)
     edges = [blocks * place // processes * together for place in range(processes + 1)]
     return [list(everyone[first:last]) for first, last in itertools.pairwise(edges)]
-
-
-def _added(parts: Any) -> Spread:
-    spread = Spread()
-    for ticks in parts:
-        spread.merge(Spread(ticks))
-    return spread
-
-
-def _times(answers: Sequence[dict[str, Any]]) -> Spread:
-    return _added({int(tick): count for tick, count in answer["times"].items()} for answer in answers)
-
-
-def _pulled(answers: Sequence[dict[str, Any]]) -> Pulled:
-    return Pulled(
-        pages=sum(answer["pages"] for answer in answers),
-        short=sum(answer["short"] for answer in answers),
-        times=_times(answers),
-    )

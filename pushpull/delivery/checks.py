@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames
 from pushpull.delivery.place import Place
 from pushpull.errors import Invalid, NotAMember, PushpullError
 from pushpull.model import check_cid, check_log_id
@@ -32,10 +32,10 @@ def wrong_ack(place: Place | None, cid: str, seq: int) -> PushpullError | None:
     return None
 
 
-def check_pull(pull: frames.Pull, limit: int) -> None:
+def check_pull(pull: client_frames.Pull, limit: int) -> None:
     """Raise Invalid where a pull of at most `limit` messages cannot be meant."""
-    if not 1 <= limit <= frames.PULL_MAX:
-        raise Invalid(f"limit {limit} is not 1 to {frames.PULL_MAX}")
+    if not 1 <= limit <= client_frames.PULL_MAX:
+        raise Invalid(f"limit {limit} is not 1 to {client_frames.PULL_MAX}")
     if pull.after is not None and pull.before is not None:
         raise Invalid(f"a pull has after ({pull.after}) or before ({pull.before}), not both")
     if pull.after is not None and pull.after < 0:
@@ -44,13 +44,13 @@ def check_pull(pull: frames.Pull, limit: int) -> None:
         raise Invalid(f"before {pull.before} is not a seq: 1 or more")
 
 
-def check_read(read: frames.Read) -> None:
+def check_read(read: client_frames.Read) -> None:
     """Raise Invalid where a read cannot be meant."""
     if read.seq < 1:
         raise Invalid(f"seq {read.seq} is not a seq: 1 or more")
 
 
-def check_hello(hello: frames.Hello) -> None:
+def check_hello(hello: client_frames.Hello) -> None:
     """Raise Invalid where a hello's values cannot be taken."""
     if not 1 <= len(hello.device) <= DEVICE_MAX or not hello.device.isprintable() or " " in hello.device:
         raise Invalid(f"device {hello.device[:40]!a} is not 1 to {DEVICE_MAX} printable characters without spaces")

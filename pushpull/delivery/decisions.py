@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames
 from pushpull.delivery.place import Place
 from pushpull.model import Cid, Draft
 
@@ -27,7 +27,7 @@ class Close:
 class Authenticate:
     """Check the token (None: the upgrade's own), then `opened()` or close."""
 
-    hello: frames.Hello
+    hello: client_frames.Hello
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Submit(msgspec.Struct, frozen=True, gc=False):
     """Append, and answer `sent` or `error`."""
 
     draft: Draft
-    rid: frames.Rid
+    rid: client_frames.Rid
     number: int = 0  # which of the session's sends it is
 
 
@@ -61,7 +61,7 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 class ReadTo:
     cid: Cid
     seq: int
-    rid: frames.Rid
+    rid: client_frames.Rid
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Fetch:
     after: int | None
     before: int | None
     limit: int
-    rid: frames.Rid
+    rid: client_frames.Rid
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Pass:
 
     place: Place
     body: bytes  # JSON
-    rid: frames.Rid
+    rid: client_frames.Rid
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class List:
     """The next page of the conversation list."""
 
     after: Cid | None
-    rid: frames.Rid
+    rid: client_frames.Rid
 
 
 Decision = Reply | Close | Authenticate | Renew | Submit | Acked | Looked | ReadTo | Fetch | Pass | List

@@ -22,18 +22,9 @@ from typing import Final
 
 from msgspec import UNSET
 
-from pushpull.delivery import frames, liveness
+from pushpull.delivery import client_frames, codes, frames, liveness
 from pushpull.delivery.allowance import Allowance
 from pushpull.delivery.checks import bytes_of, check_hello, check_pull, check_read, wrong_ack
-from pushpull.delivery.codes import (
-    ABUSED,
-    BAD_FRAME,
-    FRAME_TOO_LARGE,
-    NO_ANSWER,
-    NOT_AUTHENTICATED,
-    OVERLOADED,
-    RATE_LIMITED,
-)
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -62,8 +53,7 @@ HELLO_BYTES: Final = 16 * 1024  # before anyone is authenticated
 HELLO_BYTES_AUTHENTICATED: Final = 1024 * 1024  # room for the positions of some 10,000 conversations
 SIGNAL_BYTES: Final = 4 * 1024
 
-
-ALWAYS_TAKEN: Final = (frames.Ack, frames.Pong, frames.Auth)
+ALWAYS_TAKEN: Final = (client_frames.Ack, client_frames.Pong, client_frames.Auth)
 """Taken over the rate, too: to refuse them would cost a redelivery, or the connection."""
 
 
@@ -113,82 +103,82 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         if self.phase is Phase.CHECKING:  # the owner's mistake; to go on would send for a user that is not known
-            return [self.close(BAD_FRAME, "a frame was taken before its sender's token was checked")]
+            return [self.close(codes.BAD_FRAME, "a frame was taken before its sender's token was checked")]
         limit = self.settings.limits.frame_bytes if self.phase is Phase.OPEN else self._hello_bytes
         if (size := bytes_of(text, limit)) > limit:
-            return [self.close(FRAME_TOO_LARGE, f"frame of {size} bytes is over the limit of {limit}")]
+            return [self.close(codes.FRAME_TOO_LARGE, f"frame of {size} bytes is over the limit of {limit}")]
         try:
-            frame = frames.parse(text)
+            frame = client_frames.parse(text)
             return self._take(frame, now)
-        except frames.BadFrame as bad:
+        except client_frames.BadFrame as bad:
             if self.phase is not Phase.OPEN:
-                return [self.close(BAD_FRAME, bad.error.message)]
+                return [self.close(codes.BAD_FRAME, bad.error.message)]
             if self._allowance.frame(now) and self._allowance.abused(now):  # nonsense counts like anything else
-                return [self.close(RATE_LIMITED, ABUSED)]
+                return [self.close(codes.RATE_LIMITED, codes.ABUSED)]
             return [Reply(frames.error(bad.error, rid=bad.rid, cid=bad.cid, cmid=bad.cmid))]
 
-    def _take(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
+    def _take(self, frame: client_frames.ClientFrame, now: float) -> list[Decision]:
         if self.phase is Phase.WAITING:
             return self._take_hello(frame)
         over_ms = self._allowance.frame(now)
         if over_ms and self._allowance.abused(now):
-            return [self.close(RATE_LIMITED, ABUSED)]
+            return [self.close(codes.RATE_LIMITED, codes.ABUSED)]
         try:
             if over_ms and not isinstance(frame, ALWAYS_TAKEN):
                 raise self._allowance.refusal(over_ms)
             return self._take_open(frame, now)
         except PushpullError as problem:
             cid, cmid = getattr(frame, "cid", None), getattr(frame, "cmid", None)
-            if isinstance(frame, frames.Send):
+            if isinstance(frame, client_frames.Send):
                 self.send_failed(Cid(frame.cid), frame.cmid, problem, now)
             return [Reply(frames.error(problem, rid=frame.rid, cid=cid, cmid=cmid))]
 
-    def _take_hello(self, frame: frames.ClientFrame) -> list[Decision]:
-        if not isinstance(frame, frames.Hello):
-            return [self.close(BAD_FRAME, "the first frame is not hello")]
+    def _take_hello(self, frame: client_frames.ClientFrame) -> list[Decision]:
+        if not isinstance(frame, client_frames.Hello):
+            return [self.close(codes.BAD_FRAME, "the first frame is not hello")]
         try:
             check_hello(frame)
         except PushpullError as problem:
-            return [self.close(BAD_FRAME, problem.message)]
+            return [self.close(codes.BAD_FRAME, problem.message)]
         self.phase = Phase.CHECKING
-        self.device, self.receipts = frame.device, frames.RECEIPTS in frame.features
-        self.features = tuple(name for name in frames.FEATURES if name in frame.features)
+        self.device, self.receipts = frame.device, client_frames.RECEIPTS in frame.features
+        self.features = tuple(name for name in client_frames.FEATURES if name in frame.features)
         if frame.focus is not UNSET:
             self._screen.say(None if frame.focus is None else Cid(frame.focus), active=frame.active)
         return [Authenticate(frame)]
 
-    def _take_open(self, frame: frames.ClientFrame, now: float) -> list[Decision]:
+    def _take_open(self, frame: client_frames.ClientFrame, now: float) -> list[Decision]:
         match frame:
-            case frames.Ack():
+            case client_frames.Ack():
                 return self._take_acks(frame, now)
-            case frames.Send():
+            case client_frames.Send():
                 return [self._take_send(frame, now)]
-            case frames.Pull():
+            case client_frames.Pull():
                 return [self._take_pull(frame)]
-            case frames.Read():
+            case client_frames.Read():
                 return [self._take_read(frame)]
-            case frames.Signal():
+            case client_frames.Signal():
                 return [self._take_signal(frame, now)]
-            case frames.Sync():
+            case client_frames.Sync():
                 return [List(None if frame.after is None else check_cid(frame.after), frame.rid)]
             case _:
                 return self._take_of_session(frame)
 
-    def _take_of_session(self, frame: frames.ClientFrame) -> list[Decision]:
+    def _take_of_session(self, frame: client_frames.ClientFrame) -> list[Decision]:
         """What concerns the session itself."""
         match frame:
-            case frames.Focus():
+            case client_frames.Focus():
                 return [self._take_focus(frame)]
-            case frames.Ping():
+            case client_frames.Ping():
                 return [Reply(frames.pong(frame.t, frame.rid))]
-            case frames.Auth():
+            case client_frames.Auth():
                 return [Renew(frame.token)]
-            case frames.Hello():
+            case client_frames.Hello():
                 raise BadRequest("hello was said already: one a connection")
             case _:
                 return []  # a pong: that it came is all
 
-    def _take_acks(self, frame: frames.Ack, now: float) -> list[Decision]:
+    def _take_acks(self, frame: client_frames.Ack, now: float) -> list[Decision]:
         """Each ack by itself: a wrong one is answered and moves nothing, the others count."""
         decisions: list[Decision] = []
         for cid, seq in frame.acks.items():
@@ -200,30 +190,30 @@ class Session:
                 decisions.append(Acked(place))
         return decisions
 
-    def _take_send(self, frame: frames.Send, now: float) -> Submit:
+    def _take_send(self, frame: client_frames.Send, now: float) -> Submit:
         cid = check_cid(frame.cid)
         taken = draft(frame, cid=cid, sender=self.uid, own=True, limits=self.settings.limits, chain=self.id)
         number = self._order.check(cid, frame.cmid, now)
         self._allowance.check_send(now)
         return Submit(taken, frame.rid, number)
 
-    def _take_pull(self, frame: frames.Pull) -> Fetch:
+    def _take_pull(self, frame: client_frames.Pull) -> Fetch:
         place = self._place(frame.cid)
         limit = self.settings.delivery.page_limit if frame.limit is None else frame.limit
         check_pull(frame, limit)
         return Fetch(place, frame.after, frame.before, limit, frame.rid)
 
-    def _take_read(self, frame: frames.Read) -> ReadTo:
+    def _take_read(self, frame: client_frames.Read) -> ReadTo:
         place = self._place(frame.cid)
         check_read(frame)
         return ReadTo(place.cid, frame.seq, frame.rid)
 
-    def _take_signal(self, frame: frames.Signal, now: float) -> Pass:
+    def _take_signal(self, frame: client_frames.Signal, now: float) -> Pass:
         place, body = self._place(frame.cid), check_body(bytes(frame.body), SIGNAL_BYTES)
         self._allowance.check_signal(place.cid, now)
         return Pass(place, body, frame.rid)
 
-    def _take_focus(self, frame: frames.Focus) -> Looked:
+    def _take_focus(self, frame: client_frames.Focus) -> Looked:
         """A conversation that is not listed (yet) is remembered all the same: the list may come to it."""
         said_before = self._screen.said
         touched = self._screen.say(None if frame.cid is None else check_cid(frame.cid), active=frame.active)
@@ -261,7 +251,7 @@ class Session:
     def renewed(self, uid: Uid, *, expires_at: float | None) -> Close | None:
         """A fresh token was good; it must be the same user's."""
         if uid != self.uid:
-            return self.close(NOT_AUTHENTICATED, "token_invalid")
+            return self.close(codes.NOT_AUTHENTICATED, "token_invalid")
         self.expires_at = expires_at
         self._liveness.look_again()
         return None
@@ -281,8 +271,8 @@ class Session:
 
     def _too_late(self) -> Close:
         if self.phase is Phase.CHECKING:  # the client did its part: it is Redis that does not answer
-            return self.close(OVERLOADED, f"the token could not be checked within {HELLO_S:g} s")
-        return self.close(NO_ANSWER, f"no hello within {HELLO_S:g} s")
+            return self.close(codes.OVERLOADED, f"the token could not be checked within {HELLO_S:g} s")
+        return self.close(codes.NO_ANSWER, f"no hello within {HELLO_S:g} s")
 
     def close(self, code: int, reason: str) -> Close:
         self.phase = Phase.CLOSED
@@ -301,9 +291,9 @@ class Session:
             return self._too_late() if now - self._liveness.since >= HELLO_S else None
         match self._liveness.due(now, expires_at=self.expires_at):
             case Due.EXPIRED:
-                return self.close(NOT_AUTHENTICATED, "token_expired")
+                return self.close(codes.NOT_AUTHENTICATED, "token_expired")
             case Due.SILENT:
-                return self.close(NO_ANSWER, f"no frame for {liveness.SILENCE_S:g} s")
+                return self.close(codes.NO_ANSWER, f"no frame for {liveness.SILENCE_S:g} s")
             case Due.PING:
                 return Reply(frames.ping())
             case None:

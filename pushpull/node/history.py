@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames, frames
 from pushpull.delivery.tail import page_of
 from pushpull.errors import Invalid, not_a_member
 from pushpull.model import Cid, Head, Uid
@@ -46,7 +46,7 @@ async def forward(parts: Parts, cid: Cid, after: int, *, limit: int, reader: Uid
 
 
 async def backward(
-    parts: Parts, cid: Cid, before: int | None, *, limit: int, reader: Uid | None, rid: frames.Rid = None
+    parts: Parts, cid: Cid, before: int | None, *, limit: int, reader: Uid | None, rid: client_frames.Rid = None
 ) -> PageAnswer:
     """`history` below `before` (None: the newest). `reader` None: a server key. Raises PushpullError."""
     head, oldest = await _may_read(parts, cid, reader)

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames, frames
 from pushpull.delivery.place import Place
 from pushpull.delivery.session import Phase, Session
 from pushpull.model import Cid, Head, LogId, Row, ts_of
@@ -32,7 +32,7 @@ PAGE: Final = 100
 
 
 class Listing:
-    def __init__(self, parts: Parts, session: Session, hello: frames.Hello) -> None:
+    def __init__(self, parts: Parts, session: Session, hello: client_frames.Hello) -> None:
         self._parts = parts
         self._session = session
         self._unnamed = hello.unnamed
@@ -43,12 +43,12 @@ class Listing:
         self._listed = Cid("")  # the list has come so far, by name
         self._complete = False
 
-    async def page(self, after: Cid | None, rid: frames.Rid) -> None:
+    async def page(self, after: Cid | None, rid: client_frames.Rid) -> None:
         """Attach the next page of conversations and write its `sync`. Raises PushpullError."""
         async with self._turn:
             await self._page(after, rid)
 
-    async def _page(self, after: Cid | None, rid: frames.Rid) -> None:
+    async def _page(self, after: Cid | None, rid: client_frames.Rid) -> None:
         cids, following = await self._parts.store.conversations.listed(self._session.uid, after=after, limit=PAGE)
         found = await self._rows(cids)
         if self._session.phase is not Phase.OPEN:

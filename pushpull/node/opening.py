@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from pushpull.delivery import codes, frames, liveness
+from pushpull.delivery import client_frames, codes, liveness
 from pushpull.delivery import session as protocol
 from pushpull.delivery.allowance import SIGNALS_PER_S
 from pushpull.delivery.session import Session
@@ -51,7 +51,7 @@ def _limits(settings: Settings) -> dict[str, float]:
         "frame_bytes": limits.frame_bytes,
         "body_bytes": limits.body_bytes,
         "mentions": limits.mentions,
-        "page": frames.PULL_MAX,
+        "page": client_frames.PULL_MAX,
         "frames_per_s": limits.frames_per_s,
         "sends_per_s": limits.sends_per_s,
         "signal_bytes": protocol.SIGNAL_BYTES,

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from pushpull.delivery import codes, decisions, frames
+from pushpull.delivery import client_frames, codes, decisions, frames
 from pushpull.delivery import session as protocol
 from pushpull.delivery.place import Connection
 from pushpull.delivery.session import Session
@@ -174,7 +174,7 @@ class Peer:
         if not self._requests.fetch_held(decision):
             self._start(self._requests.fetch(decision), decision.rid, cid=decision.place.cid)
 
-    def _start(self, work: Coroutine[Any, Any, None], rid: frames.Rid, *, cid: str | None = None) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], rid: client_frames.Rid, *, cid: str | None = None) -> None:
         if len(self._tasks) >= TASKS_MAX:
             work.close()
             problem = RateLimited(f"{TASKS_MAX} requests of this connection are under way", retry_after_ms=200)
@@ -184,7 +184,7 @@ class Peer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], rid: frames.Rid, cid: str | None) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], rid: client_frames.Rid, cid: str | None) -> None:
         try:
             await work
         except PushpullError as problem:
@@ -199,7 +199,7 @@ class Peer:
 
     # ------------------------------------------------------------------------------------------------ opening
 
-    async def _open(self, hello: frames.Hello) -> None:
+    async def _open(self, hello: client_frames.Hello) -> None:
         """Raises PushpullError before the list is there: the session could not be opened."""
         try:
             claims = await self._identify(hello.token)
@@ -274,7 +274,7 @@ class Peer:
 
     # ------------------------------------------------------------------------------------------------ the list
 
-    async def _list(self, after: Cid | None, rid: frames.Rid) -> None:
+    async def _list(self, after: Cid | None, rid: client_frames.Rid) -> None:
         if self._listing is not None:
             await self._listing.page(after, rid)
 

@@ -22,11 +22,12 @@ import msgspec
 from pushpull.bench.audience import SETTINGS, Way
 from pushpull.bench.checks import troubles
 from pushpull.bench.crowd import Acks
-from pushpull.bench.fleet import Fleet, Totals, fleet, load_processes
+from pushpull.bench.fleet import Fleet, fleet, load_processes
 from pushpull.bench.meter import Meter, Usage
 from pushpull.bench.service import Service, running
 from pushpull.bench.spread import Summary
 from pushpull.bench.stage import make, uids
+from pushpull.bench.sums import Totals
 from pushpull.delivery.costs import Work
 from pushpull.settings import Delivery
 from pushpull.tune.fit import Observed

@@ -6,7 +6,8 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from pushpull.delivery.frames import SUBPROTOCOL, ClientFrame
+from pushpull.delivery.client_frames import ClientFrame
+from pushpull.delivery.frames import SUBPROTOCOL
 from pushpull.web.openapi import REF_TEMPLATE
 from pushpull.web.spoken import ServiceFrame
 

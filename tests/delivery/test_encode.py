@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames, frames
 from pushpull.errors import Invalid, StoreUnavailable
 from pushpull.model import Cid, Cursors, Edited, LogId, Sent, Uid
 from tests.delivery.words import ROOM, entry, log_id
@@ -70,7 +70,7 @@ def test_a_redelivery_says_the_how_manieth_it_is() -> None:
 
 
 @pytest.mark.parametrize(("rid", "shown"), [(None, {}), (0, {"rid": 0}), ("", {"rid": ""}), ('"\n', {"rid": '"\n'})])
-def test_a_history_frame_carries_the_rid_it_was_asked_with(rid: frames.Rid, shown: dict[str, object]) -> None:
+def test_a_history_frame_carries_the_rid_it_was_asked_with(rid: client_frames.Rid, shown: dict[str, object]) -> None:
     frame = json.loads(frames.history(ROOM, 5, [frames.item(entry(4))], floor=2, more=True, rid=rid))
 
     items = [json.loads(frames.item(entry(4)))]

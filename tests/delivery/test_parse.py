@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from pushpull.delivery import frames
-from pushpull.delivery.frames import BadFrame
+from pushpull.delivery import client_frames, frames
+from pushpull.delivery.client_frames import BadFrame
 
 EXACT_MAX = 2**53 - 1
 
 
 def refusal(text: str | bytes) -> BadFrame:
     with pytest.raises(BadFrame) as refused:
-        frames.parse(text)
+        client_frames.parse(text)
     return refused.value
 
 
@@ -25,7 +25,7 @@ def refusal(text: str | bytes) -> BadFrame:
         (
             '{"type":"hello","device":"d","token":"t","client":"c/1","positions":{"room":"5-9"},"unnamed":"head",'
             '"max_backlog":7,"focus":"room","features":["f"],"rid":1}',
-            frames.Hello(
+            client_frames.Hello(
                 device="d",
                 token="t",
                 client="c/1",
@@ -37,38 +37,38 @@ def refusal(text: str | bytes) -> BadFrame:
                 rid=1,
             ),
         ),
-        ('{"type":"hello","device":"d"}', frames.Hello(device="d")),
-        ('{"type":"auth","token":"t"}', frames.Auth(token="t")),
-        ('{"type":"ack","acks":{"a":1,"b":0}}', frames.Ack(acks={"a": 1, "b": 0})),
-        ('{"type":"read","cid":"a","seq":3,"rid":"r"}', frames.Read(cid="a", seq=3, rid="r")),
-        ('{"type":"pull","cid":"a"}', frames.Pull(cid="a")),
-        ('{"type":"pull","cid":"a","after":0,"limit":5}', frames.Pull(cid="a", after=0, limit=5)),
-        ('{"type":"pull","cid":"a","before":9}', frames.Pull(cid="a", before=9)),
-        ('{"type":"sync","after":"a"}', frames.Sync(after="a")),
-        ('{"type":"ping","t":1.5}', frames.Ping(t=1.5)),
-        ('{"type":"pong","t":"x"}', frames.Pong(t="x")),
-        ('{"rid":null,"type":"ping"}', frames.Ping()),
+        ('{"type":"hello","device":"d"}', client_frames.Hello(device="d")),
+        ('{"type":"auth","token":"t"}', client_frames.Auth(token="t")),
+        ('{"type":"ack","acks":{"a":1,"b":0}}', client_frames.Ack(acks={"a": 1, "b": 0})),
+        ('{"type":"read","cid":"a","seq":3,"rid":"r"}', client_frames.Read(cid="a", seq=3, rid="r")),
+        ('{"type":"pull","cid":"a"}', client_frames.Pull(cid="a")),
+        ('{"type":"pull","cid":"a","after":0,"limit":5}', client_frames.Pull(cid="a", after=0, limit=5)),
+        ('{"type":"pull","cid":"a","before":9}', client_frames.Pull(cid="a", before=9)),
+        ('{"type":"sync","after":"a"}', client_frames.Sync(after="a")),
+        ('{"type":"ping","t":1.5}', client_frames.Ping(t=1.5)),
+        ('{"type":"pong","t":"x"}', client_frames.Pong(t="x")),
+        ('{"rid":null,"type":"ping"}', client_frames.Ping()),
     ],
 )
 def test_each_frame_is_read_with_all_its_fields(text: str, frame: object) -> None:
-    assert frames.parse(text) == frame
-    assert frames.parse(text.encode()) == frame
+    assert client_frames.parse(text) == frame
+    assert client_frames.parse(text.encode()) == frame
 
 
 def test_a_sends_body_stays_as_it_came_byte_for_byte() -> None:
-    frame = frames.parse('{"type":"send","cid":"a","cmid":"m","body": {"b": 1.50, "a":"\\u00e9"} }')
+    frame = client_frames.parse('{"type":"send","cid":"a","cmid":"m","body": {"b": 1.50, "a":"\\u00e9"} }')
 
-    assert isinstance(frame, frames.Send)
+    assert isinstance(frame, client_frames.Send)
     assert bytes(frame.body) == b'{"b": 1.50, "a":"\\u00e9"}'
     assert (frame.kind, frame.quiet, frame.mentions, frame.ref) == ("message", False, [], None)
 
 
 def test_fields_that_are_not_known_are_ignored() -> None:
-    assert frames.parse('{"type":"ping","new":{"deep":[1]},"t":1}') == frames.Ping(t=1)
+    assert client_frames.parse('{"type":"ping","new":{"deep":[1]},"t":1}') == client_frames.Ping(t=1)
 
 
 def test_a_conversation_may_be_called_what_javascript_cannot_name() -> None:
-    assert frames.parse('{"type":"ack","acks":{"__proto__":1}}') == frames.Ack(acks={"__proto__": 1})
+    assert client_frames.parse('{"type":"ack","acks":{"__proto__":1}}') == client_frames.Ack(acks={"__proto__": 1})
 
 
 @pytest.mark.parametrize("kind", ["nope", "welcome", "messages", "HELLO", ""])
@@ -172,8 +172,8 @@ def test_nan_and_lone_surrogates_are_refused(value: str) -> None:
     ],
 )
 def test_integers_end_where_javascript_and_lua_stop_being_exact(text: str) -> None:
-    frames.parse(text % EXACT_MAX)
-    frames.parse(text % -EXACT_MAX)
+    client_frames.parse(text % EXACT_MAX)
+    client_frames.parse(text % -EXACT_MAX)
     for too_large in (EXACT_MAX + 1, -EXACT_MAX - 1, 10**40):
         assert refusal(text % too_large).error.code == "bad_request"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames
 from pushpull.delivery.decisions import Close, Decision, Reply
 from pushpull.delivery.session import Phase
 from pushpull.delivery.tail import Tail
@@ -230,7 +230,7 @@ NAMES = (
     "ref",
 )
 FIELDS = st.dictionaries(st.sampled_from([*NAMES, "token", "device", "positions", "first_at", "__proto__"]), VALUES)
-TYPES = st.sampled_from([*sorted(frames.KNOWN_TYPES), "nope", "focus"])
+TYPES = st.sampled_from([*sorted(client_frames.KNOWN_TYPES), "nope", "focus"])
 FRAMES = st.builds(lambda kind, fields: json.dumps({"type": kind, **fields}), TYPES, FIELDS)
 GOOD = st.sampled_from(
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames
 from pushpull.delivery.decisions import (
     Acked,
     Authenticate,
@@ -46,7 +46,7 @@ def test_a_hello_asks_for_its_token_to_be_checked() -> None:
 
     (decision,) = new.receive(text("hello", device="laptop", token="t", positions={"room": "5-9"}), 1.0)
 
-    hello = frames.Hello(device="laptop", token="t", positions={"room": "5-9"})
+    hello = client_frames.Hello(device="laptop", token="t", positions={"room": "5-9"})
     assert decision == Authenticate(hello)
     assert (new.phase, new.device) == (Phase.CHECKING, "laptop")
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from pushpull.delivery.frames import Hello
+from pushpull.delivery.client_frames import Hello
 from pushpull.model import ZERO_ID, Cid, ConversationSettings, Cursors, Mode, Row, Uid
 from pushpull.node.cursor_news import CursorNews
 from pushpull.node.listing import Listing

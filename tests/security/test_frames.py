@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from pushpull.delivery.frames import KNOWN_TYPES
+from pushpull.delivery.client_frames import KNOWN_TYPES
 from tests.e2e.service import API_KEY, LocalService, token_of
 from tests.e2e.wire import Wire
 from tests.security.conftest import QUIET_MEMBER, ROLES, TITLE, WORDS, Digest

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames, frames
+from pushpull.delivery.client_frames import BadFrame, ClientFrame
 from pushpull.delivery.decisions import Authenticate, Close, Decision, Reply, Submit
-from pushpull.delivery.frames import BadFrame, ClientFrame
 from pushpull.delivery.session import Phase, Session
 from pushpull.errors import BY_CODE
 from tests.delivery.words import ALICE, open_session, session
@@ -79,7 +79,7 @@ values = st.recursive(
 )
 FIELDS = ["cid", "cmid", "body", "kind", "quiet", "mentions", "ref", "first_at", "rid", "acks", "seq"]
 FIELDS += ["after", "before", "limit", "t", "token", "device", "positions"]
-kinds = st.sampled_from([*sorted(frames.KNOWN_TYPES), "welcome", ""]) | values
+kinds = st.sampled_from([*sorted(client_frames.KNOWN_TYPES), "welcome", ""]) | values
 objects = st.fixed_dictionaries({"type": kinds}, optional=dict.fromkeys(FIELDS, values))
 
 
@@ -124,7 +124,7 @@ def check_decisions(decisions: list[Decision], of: Session) -> None:
 
 def check_parse(data: bytes) -> None:
     try:
-        assert isinstance(frames.parse(data), ClientFrame)
+        assert isinstance(client_frames.parse(data), ClientFrame)
     except BadFrame as bad:
         check_answer(frames.error(bad.error, rid=bad.rid, cid=bad.cid, cmid=bad.cmid))
 
@@ -150,7 +150,7 @@ def test_any_bytes_are_a_frame_or_a_bad_frame(data: bytes) -> None:
 @given(st.text(st.characters(codec=None), max_size=100))
 def test_any_text_is_a_frame_or_a_bad_frame(text: str) -> None:
     try:
-        frames.parse(text)
+        client_frames.parse(text)
     except BadFrame as bad:
         check_answer(frames.error(bad.error, rid=bad.rid, cid=bad.cid, cmid=bad.cmid))
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from pushpull.delivery import frames
+from pushpull.delivery import client_frames
 from pushpull.web.app import WEBSOCKET_PATH
 from pushpull.web.asyncapi import ANSWERS, HEARD, SAID
 
@@ -88,7 +88,7 @@ async def test_every_frame_has_a_message_a_payload_and_a_word_about_it(document:
 
 
 def test_what_the_service_takes_is_what_is_described() -> None:
-    assert set(HEARD) == frames.KNOWN_TYPES
+    assert set(HEARD) == client_frames.KNOWN_TYPES
     assert set(ANSWERS) <= set(HEARD)
     assert {answer for answers in ANSWERS.values() for answer in answers} <= set(SAID)
 

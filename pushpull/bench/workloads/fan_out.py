@@ -14,11 +14,12 @@ from typing import Final
 from pushpull.bench.checks import wrong_deliveries
 from pushpull.bench.child import child
 from pushpull.bench.figures import MICRO, Figure, Outcome, costs, limits, times
-from pushpull.bench.fleet import Fleet, Totals
+from pushpull.bench.fleet import Fleet
 from pushpull.bench.meter import Usage
 from pushpull.bench.service import Service
 from pushpull.bench.spread import Spread
 from pushpull.bench.stage import SETTLE_S, Stage, make, uids
+from pushpull.bench.sums import Totals
 
 NAME: Final = "fan-out"
 ABOUT: Final = "one pushed group, everybody connected"

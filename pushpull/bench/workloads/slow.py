@@ -18,10 +18,11 @@ from typing import Any, Final
 from pushpull.bench.checks import wrong_deliveries
 from pushpull.bench.cpu import KIB, rss_bytes
 from pushpull.bench.figures import Figure, Outcome, limits, times
-from pushpull.bench.fleet import Fleet, Totals, fleet
+from pushpull.bench.fleet import Fleet, fleet
 from pushpull.bench.meter import Usage
 from pushpull.bench.service import Service
 from pushpull.bench.stage import SETTLE_S, Stage, make, uids
+from pushpull.bench.sums import Totals
 
 NAME: Final = "slow readers"
 ABOUT: Final = "a pushed group of whom some read at 1 KB/s"

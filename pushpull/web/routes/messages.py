@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
+from pushpull.delivery.client_frames import PULL_MAX
 from pushpull.delivery.drafts import draft, redaction
-from pushpull.delivery.frames import PULL_MAX
 from pushpull.errors import Invalid, PushpullError
 from pushpull.model import Draft, Sent, check_cid
 from pushpull.node.spans import Spans, now_ns
