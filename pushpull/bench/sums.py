@@ -23,7 +23,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What became of pages over HTTP; `short`: those with fewer messages than were asked for."""
+    """What became of pages over HTTP; `short`: those that held another number of messages than was asked for."""
 
     pages: int
     short: int

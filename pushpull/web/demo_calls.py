@@ -22,7 +22,7 @@ from pushpull.errors import Invalid, NotAllowed, Unsupported
 from pushpull.node.node import Node
 from pushpull.settings import Auth, Settings, demo_is_on
 from pushpull.web.bodies import decode, read_body
-from pushpull.web.demo_cast import HOT, PEOPLE, put_up
+from pushpull.web.demo_cast import HOT, PEOPLE, hot_size, put_up
 from pushpull.web.demo_crowd import RATE_MAX, Crowd
 from pushpull.web.endpoint import Call, Endpoint, Who, reply, routes_of
 from pushpull.web.pages import from_this_machine
@@ -69,9 +69,10 @@ class Demo:
         )
 
     async def cast(self, call: Call) -> Response:
-        """Whom a visitor may be, and which conversation is the hot one."""
+        """Whom a visitor may be, which conversation is the hot one, and how many members it gets."""
         self._check_from_here(call.request)
-        return reply({"people": PEOPLE, "hot": HOT, "rate_max": RATE_MAX})
+        members = hot_size(call.node)
+        return reply({"people": PEOPLE, "hot": HOT, "hot_members": members, "rate_max": RATE_MAX})
 
     async def session(self, call: Call) -> Response:
         """A token for one of the demo's people; makes the conversations, where they are not there yet."""

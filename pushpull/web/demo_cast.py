@@ -52,9 +52,14 @@ def in_the_crowd(number: int) -> Uid:
     return Uid(f"{PREFIX}fan-{number:04}")
 
 
+def hot_size(node: Node) -> int:
+    """How many members the hot group has, as far as the service takes members."""
+    return max(len(PEOPLE), min(MEMBERS, node.settings.limits.members))
+
+
 def crowd_size(node: Node) -> int:
-    """How many of them there are, as far as the service takes members."""
-    return max(0, min(MEMBERS, node.settings.limits.members) - len(PEOPLE))
+    """How many of them nobody plays."""
+    return hot_size(node) - len(PEOPLE)
 
 
 async def put_up(node: Node) -> None:

@@ -136,6 +136,7 @@ async def test_a_crowd_of_fifty_a_second_can_be_scrolled_back_through(arrive: Ar
         await service.anybody().post("/demo/session", json={"user": "demo:ada"})
         await service.post_many(HOT, range(start, start + 150), sender="demo:fan-0001")
     ada = await arrive("ada", room="arena")
+    await expect(ada.page.locator("#subtitle")).to_have_text("300 members")
     await ada.open_wire()
     await ada.page.get_by_label("Crowd").fill("6")
     await expect(ada.page.locator("#rate-words")).to_have_text("50 a second")
@@ -211,6 +212,7 @@ async def test_whoever_scrolls_away_as_the_log_is_drawn_is_let_go(arrive: Arrive
 
 async def test_a_crowd_that_is_not_looked_at_is_told_of_by_notices(arrive: Arrive) -> None:
     ada = await arrive("ada", room="arena")
+    await expect(ada.page.locator("#subtitle")).to_have_text("300 members")
     await ada.open_wire()
     await ada.page.get_by_label("Crowd").fill("4")
     await ada.until("Checked", 3)

@@ -33,7 +33,7 @@ async def test_a_visitor_becomes_somebody_of_the_cast(serve: Serve) -> None:
     assert set(rows) == {SMALL, HOT, "demo:ada-grace", "demo:grace-alan", "demo:grace-barbara", "demo:grace-edsger"}
     assert cast["hot"] == HOT
     hot = (await service.server.get(f"/v1/conversations/{HOT}")).json()
-    assert (hot["members"], hot["settings"]["offline"]) == (50, "none")
+    assert (hot["members"], cast["hot_members"], hot["settings"]["offline"]) == (50, 50, "none")
 
 
 async def test_coming_again_makes_nothing_twice(serve: Serve) -> None:

@@ -7,17 +7,22 @@ const ROOT = new URL("../demo/", import.meta.url);
 /** @type {Map<string, Person>} */
 const people = new Map();
 let hot = "";
+let hotMembers = 0;
 
 /** Whom one may be, in the order to offer them. */
 export async function loadCast() {
   const cast = await ask("GET", "cast");
   hot = cast.hot;
+  hotMembers = cast.hot_members;
   for (const person of cast.people) people.set(person.user, person);
   return [...people.values()];
 }
 
 /** @param {string} cid whether this is the group with the crowd */
 export const isHot = (cid) => cid === hot;
+
+/** How many members that group has. */
+export const crowdSize = () => hotMembers;
 
 /** The newest token. */
 let token = "";

@@ -1,6 +1,6 @@
 /** The list of conversations: one listbox, moved through with the arrows, opened with Enter or a click. */
 
-import { hueOf, isHot, nameOf } from "./cast.js";
+import { crowdSize, hueOf, isHot, nameOf } from "./cast.js";
 import { byId, make, say } from "./elements.js";
 import { many, textOf } from "./words.js";
 
@@ -123,7 +123,7 @@ function lineOf(room, me) {
   const { preview, previewSeq, row } = room;
   if (room.draft !== "") return `Draft: ${room.draft}`;
   if (preview === null || row === undefined || previewSeq < row.head) {
-    return row?.unread > 0 ? many(row.unread, "new message") : (room.isHot ? "10,000 members" : "Nothing yet");
+    return row?.unread > 0 ? many(row.unread, "new message") : (room.isHot ? many(crowdSize(), "member") : "Nothing yet");
   }
   const who = preview.from === me ? "You" : nameOf(preview.from);
   return row.data?.kind === "pair" && preview.from !== me ? textOf(preview) : `${who}: ${textOf(preview)}`;

@@ -1,8 +1,8 @@
 /** Above the log and the list: who one is, what conversation this is, who types, how the connection is. */
 
-import { hueOf, nameOf } from "./cast.js";
+import { crowdSize, hueOf, nameOf } from "./cast.js";
 import { byId, say } from "./elements.js";
-import { list } from "./words.js";
+import { list, many } from "./words.js";
 
 const STATES = new Map([
   ["connecting", "Connecting…"],
@@ -51,7 +51,7 @@ export class ThreadHead {
 
 /** @param {import("./room.js").Room} room */
 function subtitleOf({ isHot, others, row }) {
-  if (isHot) return "10,000 members";
+  if (isHot) return many(crowdSize(), "member");
   if (row?.data?.kind === "pair") return "Just the two of you";
   return others.size === 0 ? "A few people" : `You, ${list([...others.keys()].map(nameOf).sort())}`;
 }
