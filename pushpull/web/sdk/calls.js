@@ -1,6 +1,6 @@
 /** The service's HTTP calls, as the user of a chat. */
 
-import { httpUrl } from "./addresses.js";
+import { httpUrl } from "./dial.js";
 import { PushpullError } from "./errors.js";
 
 /**

@@ -2,10 +2,9 @@
 
 import { call } from "./calls.js";
 import { Connection } from "./connection.js";
-import { Consumers } from "./consumers.js";
+import { Consumers, Dispatch } from "./consumers.js";
 import { Core } from "./core.js";
 import { helloOf, nodesOf } from "./dial.js";
-import { Dispatch } from "./dispatch.js";
 import { closedHere, invalid } from "./errors.js";
 import { historyOf } from "./events.js";
 import { checkCid, encodeBody } from "./frames.js";
@@ -30,7 +29,8 @@ export class Chat {
   /** Whether a message is acked as soon as those who take messages are done with it; else `ack` says so. */
   autoAck;
   #options;
-  #core = new Core({ maxPending: MAX_PENDING });
+  /** Before the first session, this device's clock stands in for the service's. */
+  #core = new Core({ maxPending: MAX_PENDING, clockAheadMs: Date.now() - steady() * 1000 });
   #consumers = new Consumers(() => this.#dispatch.run());
   #life = new Life(this.#consumers);
   #tokens;

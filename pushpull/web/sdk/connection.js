@@ -11,9 +11,9 @@
 import { finalError, LinkClosed } from "./errors.js";
 import { Link, OPEN_S, sleep, steady } from "./link.js";
 import { Pump } from "./pump.js";
-import { Renewal } from "./renewal.js";
 import { Requests } from "./requests.js";
 import { afterClose, Backoff, drainDelayS, Silence, STEADY_S } from "./timing.js";
+import { Renewal } from "./tokens.js";
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./core.js").Core} Core */

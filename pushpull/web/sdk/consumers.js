@@ -6,6 +6,9 @@
  * then lets messages lie at the service. Each iterator holds one event, so nothing piles up here.
  */
 
+import { steady } from "./link.js";
+import { isHidden } from "./page.js";
+
 /** Say what a listener threw where the page's owner sees it; the chat goes on. */
 function complain(/** @type {unknown} */ error) {
   if (typeof globalThis.reportError === "function") globalThis.reportError(error);
@@ -151,5 +154,49 @@ export class Consumers {
   end(error) {
     for (const feed of this.#feeds) feed.end(error);
     this.#feeds.clear();
+  }
+}
+
+/**
+ * @typedef {object} Parts
+ * @property {import("./core.js").Core} core
+ * @property {Consumers} consumers
+ * @property {import("./connection.js").Connection} connection
+ * @property {() => boolean} isOver
+ * @property {() => boolean} ackedByHand being done with a message says nothing; its owner acks it
+ */
+
+export class Dispatch {
+  #parts;
+  #running = false;
+  #wasRoomy = true;
+
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.#parts = parts;
+  }
+
+  /** There may be something to hand out, or somebody to hand it to. */
+  async run() {
+    if (this.#running) return;
+    this.#running = true;
+    const { core, consumers, isOver, ackedByHand } = this.#parts;
+    while (consumers.ready && !isOver()) {
+      const entry = core.inbox.take();
+      if (entry === null) break;
+      if (entry.event !== null) await consumers.hand(entry.event);
+      core.settle(steady(), { ackedByHand: ackedByHand() });
+      this.#tellConnection();
+    }
+    this.#running = false;
+  }
+
+  /** Acks may be due sooner than it knows, at once where timers are slow; and there may be room for what was put off. */
+  #tellConnection() {
+    const { connection, core } = this.#parts;
+    const { roomy } = core.inbox;
+    if (isHidden() || (roomy && !this.#wasRoomy)) connection.wake();
+    else connection.look();
+    this.#wasRoomy = roomy;
   }
 }

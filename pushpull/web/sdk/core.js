@@ -36,8 +36,7 @@ export class Core {
   user = "";
   /** @type {Map<string, string | null>} Positions that were stored and not kept by the owner yet; null: left. */
   #moved = new Map();
-  /** The service's clock minus `now`, in ms. */
-  #clockAheadMs = 0;
+  #clockAheadMs;
   #pulls = new Pulls();
   #screen = new Screen();
   #signals = new Signals();
@@ -50,10 +49,14 @@ export class Core {
   #refusals;
   #handlers;
 
-  /** @param {{positions?: Map<string, string>, chance?: () => number, maxQueued?: number, maxPending?: number}} [options] */
-  constructor({ positions = new Map(), chance = Math.random, maxQueued = MAX_QUEUED, maxPending } = {}) {
+  /**
+   * @param {{positions?: Map<string, string>, chance?: () => number, maxQueued?: number, maxPending?: number,
+   *   clockAheadMs?: number}} [options] `clockAheadMs`: the service's clock minus `now`, as far as it is known before a welcome says so
+   */
+  constructor({ positions = new Map(), chance = Math.random, maxQueued = MAX_QUEUED, maxPending, clockAheadMs = 0 } = {}) {
     const inbox = (this.inbox = new Inbox(positions, maxQueued));
     const outbox = (this.outbox = new Outbox(maxPending));
+    this.#clockAheadMs = clockAheadMs;
     const device = { inbox, held: this.held, acks: this.acks, pulls: this.#pulls, reads: this.#reads, screen: this.#screen };
     this.#resets = new Resets({ ...device, outbox });
     this.#listing = new Listing({ ...device, resets: this.#resets, moved: this.#moved });
@@ -134,11 +137,11 @@ export class Core {
   }
 
   /**
-   * The service's clock, in ms; before the first session it is this device's.
+   * The service's clock, in ms.
    * @param {number} now
    */
   serviceTimeMs(now) {
-    return this.user === "" ? Date.now() : Math.trunc(now * 1000 + this.#clockAheadMs);
+    return Math.trunc(now * 1000 + this.#clockAheadMs);
   }
 
   /**

@@ -11,8 +11,7 @@
  */
 
 import { seqOf } from "./frames.js";
-import { Lane } from "./lane.js";
-import { Outgoing } from "./outgoing.js";
+import { Lane, Outgoing } from "./lane.js";
 
 const KEPT = 1000;
 
