@@ -5,7 +5,7 @@ import { freshToken, nameOf, somebodyElse } from "./cast.js";
 import { Composer } from "./composer.js";
 import { countingSocket } from "./counting.js";
 import { CrowdControl } from "./crowd_control.js";
-import { byId, onceAFrame, say } from "./elements.js";
+import { byId, onceAFrame } from "./elements.js";
 import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Meter } from "./meter.js";

@@ -19,7 +19,7 @@ export class Side {
     this.#open = open;
     this.#box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
     this.#box.addEventListener("focus", () => this.#move(this.#active || [...this.#options.keys()][0]));
-    this.#box.addEventListener("click", ({ target }) => {
+    this.#box.addEventListener("click", (/** @type {MouseEvent} */ { target }) => {
       const cid = /** @type {HTMLElement} */ (target).closest("[data-cid]")?.getAttribute("data-cid");
       if (cid) this.#open(cid);
     });

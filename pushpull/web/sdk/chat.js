@@ -22,7 +22,9 @@ const MAX_PENDING = 1000;
 const SIGNAL_BYTES = 4096;
 
 /** @typedef {import("./pushpull.d.ts").Options} Options */
+/** @typedef {import("./pushpull.d.ts").Chat} Declared */
 
+/** @implements {Declared} */
 export class Chat {
   /** The device's name at the service; empty until it is settled. */
   device = "";

@@ -57,6 +57,7 @@ class Feed {
     this.#release();
   }
 
+  /** @returns {Promise<IteratorResult<any>>} */
   async next() {
     if (this.#held.length > 0) return { value: this.#held.shift(), done: false };
     this.#release();
@@ -67,6 +68,7 @@ class Feed {
     return result;
   }
 
+  /** @returns {Promise<IteratorResult<any>>} */
   async return() {
     this.#ended ??= { error: null };
     this.#onReturn(this);
