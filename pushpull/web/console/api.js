@@ -8,6 +8,11 @@ const TIMEOUT_MS = 20_000;
 
 /** An answer that is an error: `code` and `status` as the service says (status 0: there was no answer). */
 export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} code
+   * @param {string} message
+   */
   constructor(status, code, message) {
     super(message);
     this.status = status;
@@ -15,14 +20,21 @@ export class Refused extends Error {
   }
 }
 
-/** Whether an error only means that the view it was for is gone. */
+/**
+ * Whether an error only means that the view it was for is gone.
+ * @param {any} error
+ */
 export const isAborted = (error) => error?.name === "AbortError";
 
 export const heldKey = () => sessionStorage.getItem(KEPT_AS);
+/** @param {string} key */
 export const holdKey = (key) => sessionStorage.setItem(KEPT_AS, key);
 export const forgetKey = () => sessionStorage.removeItem(KEPT_AS);
 
-/** A cid or a uid as a part of a path. Throws Refused for the two that no browser sends as they are. */
+/**
+ * A cid or a uid as a part of a path. Throws Refused for the two that no browser sends as they are.
+ * @param {string} name
+ */
 export function part(name) {
   if (name === "." || name === "..") {
     throw new Refused(0, "invalid", `“${name}” cannot be named in an address; use the command line for it`);
@@ -58,7 +70,9 @@ export async function call(method, path, { body, signal, key = heldKey() } = {})
     throw new Refused(
       0,
       "unreachable",
-      error?.name === "TimeoutError" ? "the service does not answer" : "the service cannot be reached",
+      /** @type {Error | null} */ (error)?.name === "TimeoutError"
+        ? "the service does not answer"
+        : "the service cannot be reached",
     );
   }
   const value = parsed(said);
@@ -70,11 +84,25 @@ export async function call(method, path, { body, signal, key = heldKey() } = {})
   );
 }
 
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ */
 export const get = (path, signal) => call("GET", path, { signal });
+/**
+ * @param {string} path
+ * @param {unknown} body
+ */
 export const put = (path, body) => call("PUT", path, { body });
+/**
+ * @param {string} path
+ * @param {unknown} body
+ */
 export const post = (path, body) => call("POST", path, { body });
+/** @param {string} path */
 export const del = (path) => call("DELETE", path);
 
+/** @param {string} text */
 function parsed(text) {
   try {
     return JSON.parse(text);

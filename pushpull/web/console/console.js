@@ -16,13 +16,26 @@ import { policy } from "./policy.js";
 import { Pulse, REST } from "./pulse.js";
 import { sessions } from "./sessions.js";
 
+/**
+ * @typedef {object} Context
+ * @property {AbortSignal} signal the view is left
+ * @property {Pulse} pulse
+ * @property {(milliseconds: number, ask: () => Promise<void>) => Promise<void>} every
+ * @property {(error: any) => void} refused something was asked for, and was not done
+ * @property {string} one what the address names in the view; empty: nothing
+ */
+
+/** @type {Record<string, {title: string, open: (place: HTMLElement, context: Context) => void}>} */
 const VIEWS = { overview, conversations, policy, sessions, offline };
 
-const main = document.getElementById("main");
-const side = document.getElementById("side");
-const state = document.getElementById("state");
-const skip = document.getElementById("skip");
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
+const main = byId("main");
+const side = byId("side");
+const state = byId("state");
+const skip = byId("skip");
+
+/** @type {Pulse | null} */
 let pulse = null;
 let leaving = new AbortController();
 
@@ -47,7 +60,11 @@ function context() {
   const { signal } = leaving;
   return {
     signal,
-    pulse,
+    pulse: /** @type {Pulse} */ (pulse), // there has been one since a key was taken
+    /**
+     * @param {number} milliseconds
+     * @param {() => Promise<void>} ask
+     */
     async every(milliseconds, ask) {
       while (!signal.aborted) {
         const began = performance.now();
@@ -72,6 +89,7 @@ function answered() {
   state.className = "state";
 }
 
+/** @param {any} error */
 function troubled(error) {
   if (isAborted(error)) return;
   if (error.status === 401) {
@@ -83,6 +101,7 @@ function troubled(error) {
   if (error.status === undefined) console.error(error); // a fault of this page
 }
 
+/** @param {{focus: boolean}} how */
 function open({ focus }) {
   leaving.abort();
   leaving = new AbortController();
@@ -101,6 +120,7 @@ function open({ focus }) {
   scrollTo(0, 0);
 }
 
+/** @param {{focus: boolean}} how */
 function enter({ focus }) {
   side.hidden = skip.hidden = false;
   document.body.classList.remove("outside");
@@ -125,7 +145,7 @@ function leave(why = "") {
 }
 
 addEventListener("hashchange", () => heldKey() && open({ focus: true }));
-document.getElementById("leave").addEventListener("click", () => leave());
+byId("leave").addEventListener("click", () => leave());
 skip.addEventListener("click", (event) => {
   event.preventDefault(); // the address names the view
   main.focus();

@@ -9,9 +9,14 @@ const PENDING_MS = 5000; // counted over all members each time
 const MEMBERS_PAGE = 50;
 const PENDING_MOST = 100;
 const SETTINGS = { auto: "auto: as the policy says", push: "push: to every device", notify: "notify: devices pull" };
+/** @type {Record<string, string>} */
 const WAYS = { pushed: "pushed", gathered: "gathered", notified: "notified", told: "told now and then" };
 
+/** @param {string} cid */
 export const linkTo = (cid) => h("a", { href: `#/conversations/${encodeURIComponent(cid)}` }, cid);
+/** @param {string} uid */
+const linkToUser = (uid) => h("a", { href: `#/sessions/${encodeURIComponent(uid)}` }, uid);
+/** @param {string} mode */
 export const badge = (mode) => h("span", { class: `badge ${mode}` }, mode);
 
 /** A table of busy conversations. */
@@ -39,6 +44,7 @@ export function busyTable(empty = "No conversation that somebody is connected to
   );
 }
 
+/** @param {any} row */
 function waysOf(row) {
   const said = Object.entries(WAYS)
     .filter(([way]) => row[way])
@@ -49,6 +55,10 @@ function waysOf(row) {
 export const conversations = {
   title: "Conversations",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, every }) {
     const busy = busyTable();
     place.append(
@@ -62,7 +72,14 @@ export const conversations = {
   },
 };
 
-/** A field and a button that go to one conversation, or one user. */
+/**
+ * A field and a button that go to one conversation, or one user.
+ * @param {string} id
+ * @param {string} label
+ * @param {string} action
+ * @param {(value: string) => void} found
+ * @param {string} [value]
+ */
 export function finder(id, label, action, found, value = "") {
   const field = h("input", {
     id,
@@ -89,6 +106,10 @@ export function finder(id, label, action, found, value = "") {
 export const conversation = {
   title: "Conversation",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, every, refused, one }) {
     const facts = h("dl", { class: "tiles" });
     const force = h("div", { class: "card force" });
@@ -113,7 +134,9 @@ export const conversation = {
     );
     place.append(h("p", { class: "back" }, h("a", { href: "#/conversations" }, "← All conversations")), missing, found);
     let head = 0;
+    /** @type {any[]} */
     let listed = [];
+    /** @type {string | null} */
     let next = null;
 
     async function look() {
@@ -132,6 +155,7 @@ export const conversation = {
       mode.update(state.settings.mode);
     }
 
+    /** @param {any} error */
     function gone(error) {
       if (error.status !== 404 && error.code !== "invalid") throw error;
       show(missing, `${error.message}.`);
@@ -153,6 +177,7 @@ export const conversation = {
       pending.update(rows);
     }
 
+    /** @param {string | null} after */
     async function page(after) {
       const query = new URLSearchParams({ limit: String(MEMBERS_PAGE), ...(after ? { after } : {}) });
       const answer = await get(`v1/conversations/${part(one)}/members?${query}`, signal);
@@ -173,8 +198,10 @@ export const conversation = {
   },
 };
 
+/** @param {any} state */
 function factsOf(state) {
-  const tile = (name, value) => h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value));
+  const tile = (/** @type {string} */ name, /** @type {string} */ value) =>
+    h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, value));
   return [
     tile("Members", count(state.members)),
     tile("Head", count(state.head)),
@@ -184,8 +211,9 @@ function factsOf(state) {
   ];
 }
 
+/** @param {any} state */
 function forceOf(state) {
-  const way = (name, it) =>
+  const way = (/** @type {string} */ name, /** @type {any} */ it) =>
     h("li", {}, h("strong", {}, `${name}: ${WAYS[it.way] ?? it.way}`), h("span", { class: "soft" }, it.why));
   return [
     h("p", { class: "now" }, badge(state.mode), " ", h("span", {}, state.why)),
@@ -193,7 +221,11 @@ function forceOf(state) {
   ];
 }
 
-/** Choosing a conversation's own mode. */
+/**
+ * Choosing a conversation's own mode.
+ * @param {string} cid
+ * @param {() => Promise<void>} done
+ */
 function modeForm(cid, done) {
   const choice = h(
     "select",
@@ -206,6 +238,7 @@ function modeForm(cid, done) {
     h("label", { for: "mode" }, "Mode of this conversation"),
     h("div", { class: "actions" }, choice, h("button", { class: "main" }, "Set")),
   );
+  /** @type {string | null} */
   let known = null;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -214,11 +247,12 @@ function modeForm(cid, done) {
       toast(`Mode of ${cid}: ${choice.value}`);
       await done();
     } catch (error) {
-      toast(`Not changed: ${error.message}`, { bad: true });
+      toast(`Not changed: ${/** @type {Error} */ (error).message}`, { bad: true });
     }
   });
   return {
     element: form,
+    /** @param {string} mode */
     update(mode) {
       if (mode !== known) choice.value = known = mode; // else somebody is choosing
     },
@@ -229,11 +263,7 @@ function pendingTable() {
   return table(
     "Ranges that members lack, the one that waits longest first",
     [
-      {
-        name: "User",
-        wide: true,
-        cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user),
-      },
+      { name: "User", wide: true, cell: (row) => linkToUser(row.user) },
       { name: "Device", cell: (row) => row.device || "–" },
       { name: "Seqs", cell: (row) => (row.first === row.last ? `${row.first}` : `${row.first} to ${row.last}`) },
       {
@@ -253,11 +283,7 @@ function membersTable() {
   return table(
     "Members and how far they are",
     [
-      {
-        name: "User",
-        wide: true,
-        cell: (row) => h("a", { href: `#/sessions/${encodeURIComponent(row.user)}` }, row.user),
-      },
+      { name: "User", wide: true, cell: (row) => linkToUser(row.user) },
       { name: "Role", cell: (row) => row.role },
       { name: "Joined at", number: true, cell: (row) => count(row.joined) },
       { name: "Delivered", number: true, cell: (row) => count(row.delivered) },

@@ -5,19 +5,35 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * An element. `props`: attributes by name; `class`; `on` with listeners; true and false for attributes without a value.
  *
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node | string | number | null | undefined | false)} children
+ * @returns {HTMLElementTagNameMap[T]}
  */
 export function h(tag, props = {}, ...children) {
   return filled(document.createElement(tag), props, children);
 }
 
-/** The same for a part of a picture. */
+/**
+ * The same for a part of a picture.
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any>} [props]
+ * @param {...(Node | string | number | null | undefined | false)} children
+ * @returns {SVGElementTagNameMap[T]}
+ */
 export function s(tag, props = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), props, children);
 }
 
+/**
+ * @template {Element} T
+ * @param {T} element
+ * @param {Record<string, any>} props
+ * @param {any[]} children
+ * @returns {T}
+ */
 function filled(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
@@ -28,12 +44,20 @@ function filled(element, props, children) {
   return element;
 }
 
+/**
+ * @param {any[]} children
+ * @returns {Node[]}
+ */
 const nodes = (children) =>
   children
     .filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
 
-/** Put `children` in place of what is there, unless it says the same already: focus and selection stay. */
+/**
+ * Put `children` in place of what is there, unless it says the same already: focus and selection stay.
+ * @param {Element} element
+ * @param {...any} children
+ */
 export function show(element, ...children) {
   const wanted = nodes(children);
   const there = element.childNodes;
@@ -68,6 +92,7 @@ export function table(caption, columns, keyOf, empty) {
   const element = h("div", { class: "listing", tabindex: "-1" }, whole, nothing);
   const rows = new Map();
 
+  /** @param {any[]} list */
   function update(list) {
     const focused = body.contains(document.activeElement) ? document.activeElement : null;
     const keys = new Set(list.map(keyOf));
@@ -85,9 +110,11 @@ export function table(caption, columns, keyOf, empty) {
     whole.hidden = list.length === 0;
     nothing.hidden = list.length > 0;
     // A row that was moved has lost the focus; one that is gone leaves it to the list, not to the top of the page.
-    if (focused && focused !== document.activeElement) (focused.isConnected ? focused : element).focus();
+    if (focused && focused !== document.activeElement)
+      (focused.isConnected ? /** @type {HTMLElement} */ (focused) : element).focus();
   }
 
+  /** @param {string} key */
   function added(key) {
     const cells = columns.map((column) =>
       h("td", {
@@ -105,7 +132,13 @@ export function table(caption, columns, keyOf, empty) {
   return { element, update };
 }
 
-/** Ask before something is done that cannot be taken back. True: yes. */
+/**
+ * Ask before something is done that cannot be taken back. True: yes.
+ * @param {string} title
+ * @param {string} text
+ * @param {string} action
+ * @returns {Promise<boolean>}
+ */
 export function sure(title, text, action) {
   return new Promise((resolve) => {
     const dialog = h(
@@ -133,10 +166,14 @@ export function sure(title, text, action) {
   });
 }
 
-/** Say in passing that something was done, or was not. */
+/**
+ * Say in passing that something was done, or was not.
+ * @param {string} text
+ * @param {{bad?: boolean}} [how]
+ */
 export function toast(text, { bad = false } = {}) {
   const said = h("p", { class: bad ? "toast bad" : "toast" }, text);
-  document.getElementById("toasts").append(said);
+  /** @type {HTMLElement} */ (document.getElementById("toasts")).append(said);
   setTimeout(() => said.remove(), bad ? 8000 : 4000);
 }
 
@@ -150,7 +187,8 @@ export async function carryOut(act, { look, failing, refused }) {
     toast(await act());
     await look();
   } catch (error) {
-    if (error.status === 401) refused(error);
-    else toast(`${failing}: ${error.message}`, { bad: true });
+    const { status, message } = /** @type {import("./api.js").Refused} */ (error);
+    if (status === 401) refused(/** @type {Error} */ (error));
+    else toast(`${failing}: ${message}`, { bad: true });
   }
 }

@@ -42,7 +42,8 @@ export function login(place, why, tried) {
     try {
       await tried(key.value.trim());
     } catch (error) {
-      show(problem, error.status === 401 || error.status === 403 ? WRONG : `Not opened: ${error.message}.`);
+      const { status, message } = /** @type {import("./api.js").Refused} */ (error);
+      show(problem, status === 401 || status === 403 ? WRONG : `Not opened: ${message}.`);
       key.setAttribute("aria-invalid", "true");
       button.disabled = false;
       key.select();

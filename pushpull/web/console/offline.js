@@ -13,6 +13,10 @@ const LETTERS = 100;
 export const offline = {
   title: "Offline queue",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, every, refused }) {
     const off = h(
       "p",
@@ -43,6 +47,7 @@ export const offline = {
       );
     }
 
+    /** @param {string[] | null} ids */
     async function requeue(ids) {
       if (
         !ids &&
@@ -65,11 +70,18 @@ export const offline = {
   },
 };
 
+/**
+ * @param {string} name
+ * @param {number} value
+ * @param {boolean} [bad]
+ */
 const tile = (name, value, bad) =>
   h("div", { class: bad ? "tile bad" : "tile" }, h("dt", {}, name), h("dd", {}, count(value)));
 
+/** @param {(letter: any) => void} requeue */
 function lettersTable(requeue) {
   const buttons = new Map();
+  /** @param {any} row */
   function buttonFor(row) {
     if (!buttons.has(row.id)) {
       buttons.set(

@@ -13,8 +13,10 @@ const SHED = [
   "all but messages is left out",
 ];
 
-const rate = (name) => (sample) => sample.total.per_s[name] ?? 0;
+/** @param {string} name */
+const rate = (name) => (/** @type {any} */ sample) => sample.total.per_s[name] ?? 0;
 
+/** @type {import("./charts.js").What[]} */
 const CHARTS = [
   {
     title: "Messages",
@@ -61,6 +63,10 @@ const CHARTS = [
 export const overview = {
   title: "Overview",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, pulse, every }) {
     const tiles = h("dl", { class: "tiles four" });
     const health = h("p", { class: "health", role: "status" });
@@ -95,7 +101,9 @@ export const overview = {
   },
 };
 
+/** @param {any} newest */
 function tilesOf({ total, nodes }) {
+  /** @type {(name: string, value: string, note: string, bad?: boolean) => HTMLElement} */
   const tile = (name, value, note, bad) =>
     h("div", { class: bad ? "tile bad" : "tile" }, h("dt", {}, name), h("dd", {}, value, note && h("small", {}, note)));
   return [
@@ -116,6 +124,7 @@ function tilesOf({ total, nodes }) {
 }
 
 function nodesTable() {
+  /** @type {(pick: (figures: any) => number, write?: (value: number) => string) => (row: any) => string} */
   const of =
     (pick, write = figure) =>
     (row) =>

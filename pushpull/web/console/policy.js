@@ -4,12 +4,18 @@ import { get, put } from "./api.js";
 import { busyTable } from "./conversations.js";
 import { h, show, table, toast } from "./dom.js";
 
+/** @typedef {(changes: Record<string, any>) => Promise<boolean>} Changed */
+
 const EVERY_MS = 2000;
 const THRESHOLD = "push_max_members";
 
 export const policy = {
   title: "Policy",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, every, refused }) {
     const threshold = editor(THRESHOLD, "Members up to which a conversation is pushed", changed);
     const all = settingsTable(changed);
@@ -34,11 +40,16 @@ export const policy = {
       all.element,
     );
 
+    /** @param {Record<string, any>} entries */
     function take(entries) {
       threshold.update(entries[THRESHOLD]);
       all.update(Object.entries(entries).map(([key, entry]) => ({ key, ...entry })));
     }
 
+    /**
+     * @param {Record<string, any>} changes
+     * @returns {Promise<boolean>} whether they are in force
+     */
     async function changed(changes) {
       const [[key, value]] = Object.entries(changes);
       try {
@@ -46,8 +57,9 @@ export const policy = {
         toast(value === null ? `${key}: as each node was started` : `${key} is ${value} on every node`);
         return true;
       } catch (error) {
-        if (error.status === 401) refused(error);
-        toast(`Not changed: ${error.message}`, { bad: true });
+        const { status, message } = /** @type {import("./api.js").Refused} */ (error);
+        if (status === 401) refused(error);
+        toast(`Not changed: ${message}`, { bad: true });
         return false;
       }
     }
@@ -57,11 +69,21 @@ export const policy = {
   },
 };
 
-/** Where a value came from, in a word or two. */
+/**
+ * Where a value came from, in a word or two.
+ * @param {any} entry
+ */
 const originOf = (entry) => (entry.without ? "put here, on every node" : entry.origin);
+/** @param {any} entry */
 const belowOf = (entry) => (entry.without ? `without it ${entry.without.value} (${entry.without.origin})` : "");
 
-/** A field for one setting. It says what is in force, and leaves alone what somebody is writing. */
+/**
+ * A field for one setting. It says what is in force, and leaves alone what somebody is writing.
+ * @param {string} key
+ * @param {string} label
+ * @param {Changed} changed
+ * @param {{small?: boolean}} [how]
+ */
 function editor(key, label, changed, { small = false } = {}) {
   const id = `${small ? "row" : "set"}-${key}`;
   const field = h("input", {
@@ -82,6 +104,7 @@ function editor(key, label, changed, { small = false } = {}) {
     h("div", { class: "actions" }, field, set, back),
     small ? null : about,
   );
+  /** @type {unknown} */
   let known;
   if (small) {
     set.setAttribute("aria-label", `Put ${key}`);
@@ -97,6 +120,7 @@ function editor(key, label, changed, { small = false } = {}) {
   });
   return {
     element: form,
+    /** @param {any} entry */
     update(entry) {
       if (entry.value !== known) field.value = known = entry.value;
       back.hidden = !entry.without;
@@ -105,7 +129,10 @@ function editor(key, label, changed, { small = false } = {}) {
   };
 }
 
-/** Numbers and words of JSON as such; all else is text, and the service says what it expects. */
+/**
+ * Numbers and words of JSON as such; all else is text, and the service says what it expects.
+ * @param {string} text
+ */
 function parsed(text) {
   try {
     return JSON.parse(text);
@@ -114,8 +141,10 @@ function parsed(text) {
   }
 }
 
+/** @param {Changed} changed */
 function settingsTable(changed) {
   const editors = new Map();
+  /** @param {any} row */
   function editorOf(row) {
     if (!editors.has(row.key)) editors.set(row.key, editor(row.key, row.key, changed, { small: true }));
     return editors.get(row.key);
@@ -133,6 +162,7 @@ function settingsTable(changed) {
   );
   return {
     element: made.element,
+    /** @param {any[]} rows */
     update(rows) {
       for (const row of rows) editorOf(row).update(row);
       made.update(rows);

@@ -17,6 +17,10 @@ export class Pulse extends EventTarget {
   /** @type {any[]} Answers of `GET /v1/stats`, the oldest first; at most SPAN_MS long. */
   samples = [];
 
+  /**
+   * @param {(error: any) => void} troubled
+   * @param {() => void} answered
+   */
   constructor(troubled, answered) {
     super();
     this.#run(troubled, answered);
@@ -26,12 +30,20 @@ export class Pulse extends EventTarget {
     this.#stopped.abort();
   }
 
-  /** Call `listener` with the samples, now and whenever there is a new one, until `signal` ends. */
+  /**
+   * Call `listener` with the samples, now and whenever there is a new one, until `signal` ends.
+   * @param {(samples: any[]) => void} listener
+   * @param {AbortSignal} signal
+   */
   follow(listener, signal) {
     this.addEventListener("sample", () => listener(this.samples), { signal });
     if (this.samples.length) listener(this.samples);
   }
 
+  /**
+   * @param {(error: any) => void} troubled
+   * @param {() => void} answered
+   */
   async #run(troubled, answered) {
     const { signal } = this.#stopped;
     while (!signal.aborted) {

@@ -10,6 +10,10 @@ const EVERY_MS = 3000;
 export const sessions = {
   title: "Sessions",
 
+  /**
+   * @param {HTMLElement} place
+   * @param {import("./console.js").Context} context
+   */
   open(place, { signal, every, refused, one }) {
     place.append(
       finder(
@@ -50,11 +54,13 @@ export const sessions = {
         );
         show(missing);
       } catch (error) {
-        if (error.code !== "invalid") throw error;
-        show(missing, `${error.message}.`);
+        const { code, message } = /** @type {import("./api.js").Refused} */ (error);
+        if (code !== "invalid") throw error;
+        show(missing, `${message}.`);
       }
     }
 
+    /** @param {any} session */
     async function kick(session) {
       const what = session ? `on ${session.device}` : "on every device";
       if (
@@ -77,8 +83,10 @@ export const sessions = {
   },
 };
 
+/** @param {(session: any) => void} kick */
 function sessionsTable(kick) {
   const buttons = new Map();
+  /** @param {any} row */
   function buttonFor(row) {
     if (!buttons.has(row.id)) {
       buttons.set(
