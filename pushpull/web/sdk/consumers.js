@@ -168,6 +168,7 @@ export class Consumers {
  * @property {() => boolean} ackedByHand being done with a message says nothing; its owner acks it
  */
 
+/** Hands out what was received, one event after the other: being done with one settles it in the core, which acks it. */
 export class Dispatch {
   #parts;
   #running = false;

@@ -1,5 +1,5 @@
 /**
- * The messages of one conversation on their way out: which of them are in flight, and when the next may go.
+ * A message on its way out, and those of one conversation in their order: which are in flight, and when the next may go.
  *
  * Theory of operation. From the front up to WINDOW sends are in flight. When one fails, the service also fails those behind it, so a lane
  * that has seen an error is in trouble: it takes nothing new until every send in flight was answered, waits, and goes on in the old
