@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -29,6 +29,9 @@ from pushpull.web.parameters import Parameter, whole
 from pushpull.web.problems import internal_problem, problem_response
 
 logger = logging.getLogger(__name__)
+
+TURNS: Final = 4
+"""One in which the end of a connection is read, one in which the server is told, and as many again."""
 
 
 class Who(Enum):
@@ -79,6 +82,17 @@ class Call:
     @property
     def query(self) -> QueryParams:
         return self.request.query_params
+
+    async def check_wanted(self) -> None:
+        """Raise ClientDisconnect where the caller has gone: it may have asked another node since, for something else.
+
+        A node that hung reads what was asked of it meanwhile, and a few turns of the loop later that nobody waits for
+        the answer. For what sets a state, so that what was asked last holds; to be called when the body was read.
+        """
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        if await self.request.is_disconnected():
+            raise ClientDisconnect
 
     def check_send(self) -> None:
         """Count a send of this user. Raises RateLimited; servers are not bound."""
@@ -137,7 +151,7 @@ async def _answer(endpoint: Endpoint, request: Request) -> Response:
         logger.debug("%s %s: %s: %s", endpoint.method, endpoint.path, error.code, error)
         return problem_response(error)
     except ClientDisconnect:
-        return problem_response(BadRequest("the request ended before its body"))
+        return problem_response(BadRequest("the request ended before it was carried out"))
     except asyncio.CancelledError:
         if not request.app.state.service.node.parts.draining:
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -146,3 +148,33 @@ async def test_a_rolling_restart_under_load_loses_nothing(serve_nodes: ServeNode
 
         await room.until_all_hold(10)
         assert len(room.sent) > 100
+
+
+@pytest.mark.parametrize("line", ["ended", "cut"])
+async def test_what_a_node_that_hung_was_asked_does_not_undo_what_was_asked_of_another_since(
+    line: str, serve_nodes: ServeNodes
+) -> None:
+    hung, other = serve_nodes(2)
+    body = b'{"add": ["bob"]}'
+    head = (
+        "POST /v1/conversations/room/members HTTP/1.1",
+        "Host: localhost",
+        f"X-API-Key: {API_KEY}",
+        f"Content-Length: {len(body)}",
+    )
+    async with AsyncServer(other.url, API_KEY) as server:
+        await server.put_conversation("room", members=["alice"])
+        hung.signal(signal.SIGSTOP)
+        try:
+            with socket.create_connection(("127.0.0.1", hung.port)) as stale:
+                stale.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+                if line == "cut":
+                    stale.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await server.add_members("room", ["bob"])
+            await server.remove_members("room", ["bob"])
+        finally:
+            hung.signal(signal.SIGCONT)
+        async with AsyncServer(hung.url, API_KEY) as awake:
+            await awake.add_members("room", ["carol"])  # it has come to what was asked of it before
+
+        assert {row["user"] async for row in server.members("room")} == {"alice", "carol"}

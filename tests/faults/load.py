@@ -30,10 +30,10 @@ POLL_S = 0.02
 POST_EVERY_S = 0.06
 CHURN_EVERY_S = 0.4
 
-PROMPT_S = 0.5
 REST_S = 15.0
-"""A move that was not prompt was tried more than once, and a try that nobody waits for any more may be carried out when
-a node or a line comes back. The member rests until then: what was asked last would not be what is done last."""
+"""A try that nobody waits for any more may be carried out when a node or a line comes back. (Where a node sees that its
+caller is gone it does not, but it may hang behind that.) A member whose move took more than one rests until then: what
+was asked last would not be what is done last."""
 
 Logs = dict[Cid, list[Stored]]
 
@@ -65,6 +65,7 @@ class Load:
         self.devices = [self._device(number, tag, pace_s) for number in range(users)]
         self.comers = [self._comer(number, tag) for number in range(comers)]
         self.backend = Backend(urls)
+        self._movers = Backend(urls)  # of its own: what becomes of its tries concerns those who move
         self._probes = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
         self._going = True
@@ -136,6 +137,7 @@ class Load:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(device.stop() for device in self.everybody))
         await self.backend.__aexit__()
+        await self._movers.__aexit__()
 
     async def until(self, lacks: Callable[[], list[str]], within_s: float, what: str) -> None:
         """Wait until nothing is lacking; AssertionError with what still is when that takes too long."""
@@ -180,18 +182,18 @@ class Load:
 
     async def move(self, uid: Uid, cid: Cid) -> None:
         """Remove a member, or make somebody one, and note when that holds."""
-        began = time.monotonic()
+        before = self._movers.unsure
         self._moves = (uid, cid)
         if uid in self.members[cid]:
-            await self.backend.call(lambda server: server.remove_members(cid, [uid]))
+            await self._movers.call(lambda server: server.remove_members(cid, [uid]))
             self.diary.note(Parted(user=uid, cid=cid))
             self.members[cid].discard(uid)
         else:
             self.diary.note(Joining(user=uid, cid=cid))
-            await self.backend.call(lambda server: server.add_members(cid, [uid]))
+            await self._movers.call(lambda server: server.add_members(cid, [uid]))
             self.members[cid].add(uid)
         self._moves = None
-        if time.monotonic() - began > PROMPT_S:
+        if self._movers.unsure > before:
             self._rested[uid, cid] = time.monotonic() + REST_S
 
     async def healed(self, since: float, *, within_s: float) -> float:

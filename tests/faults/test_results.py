@@ -40,7 +40,7 @@ async def test_soak_keeps_the_history_and_the_logs_of_a_round_that_was_wrong(tmp
     soak = Soak(seed=1, minutes=1.0, watch=lambda step, share: None, directory=tmp_path)
 
     soak.keep(load, 4, ["redis killed"], ["lost in c0"])
-    await load.backend.__aexit__()
+    await load.__aexit__()
 
     kept = tmp_path / "round-4"
     assert history.read(kept / "history.jsonl") == [Tried(cid=Cid("c0"), sender=Uid("u0"), cmid="m")]

@@ -12,6 +12,7 @@ from pushpull.model import Cid
 from pushpull.web.answers import ConversationAnswer, SettingsAnswer, WayAnswer
 from pushpull.web.bodies import (
     MEMBERS_BYTES,
+    SMALL_BYTES,
     ConversationBody,
     checked_members,
     checked_settings,
@@ -28,7 +29,9 @@ async def put_conversation(call: Call) -> Response:
     # A bare PUT, without a body, makes a conversation with every default.
     body = decode(await read_body(call.request, MEMBERS_BYTES) or b"{}", ConversationBody)
     members = None if body.members is UNSET else checked_members(body.members)
-    created = await call.node.store.conversations.put(cid, checked_settings(body.settings), members=members)
+    settings = checked_settings(body.settings)
+    await call.check_wanted()
+    created = await call.node.store.conversations.put(cid, settings, members=members)
     return reply(await _answer(call, cid), 201 if created else 200)
 
 
@@ -39,7 +42,10 @@ async def get_conversation(call: Call) -> Response:
 
 
 async def delete_conversation(call: Call) -> Response:
-    await call.node.store.conversations.delete(call.cid)
+    cid = call.cid
+    await read_body(call.request, SMALL_BYTES)
+    await call.check_wanted()
+    await call.node.store.conversations.delete(cid)
     return Response(status_code=204)
 
 

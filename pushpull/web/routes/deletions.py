@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from pushpull.store.deletions import Deletion, Messages
 from pushpull.web.answers import Counted, DeletionAnswer
+from pushpull.web.bodies import SMALL_BYTES, read_body
 from pushpull.web.endpoint import Call, Endpoint, Who, reply
 from pushpull.web.parameters import Choice
 
@@ -17,6 +18,8 @@ MESSAGES = Choice("messages", "what becomes of its messages", ("keep", "redact")
 async def delete_user(call: Call) -> Response:
     user = call.user
     messages: Messages = "redact" if MESSAGES.read(call.query) == "redact" else "keep"
+    await read_body(call.request, SMALL_BYTES)
+    await call.check_wanted()
     return reply(_answer(await call.node.store.deletions.ask(user, messages)), 202)
 
 

@@ -25,6 +25,7 @@ async def change_members(call: Call) -> Response:
     remove, add = checked_uids(body.remove), checked_members(body.add)
     if not remove and not add:
         raise BadRequest("request body names nobody: expected 'add' or 'remove' with at least one user")
+    await call.check_wanted()
     members = call.node.store.members
     changed = MembersChanged(added=0, updated=0, removed=0, members=0)
     if remove:

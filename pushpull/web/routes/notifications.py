@@ -28,6 +28,7 @@ async def set_own(call: Call) -> Response:
     notify, mute_until = checked_prefs(decode(await read_body(call.request, SMALL_BYTES), PrefsBody))
     if notify is None and mute_until is None:
         raise BadRequest("request body changes nothing: expected 'notify', 'mute_until' or both")
+    await call.check_wanted()
     await call.node.store.absences.prefer(cid, user, notify=notify, mute_until=mute_until)
     (row,) = await call.node.store.conversations.rows(user, [RowRequest(cid)])
     if row is None:

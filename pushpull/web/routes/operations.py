@@ -20,6 +20,7 @@ async def get_policy(call: Call) -> Response:
 
 async def put_policy(call: Call) -> Response:
     changes = decode(await read_body(call.request, POLICY_BYTES), dict[str, Any])
+    await call.check_wanted()
     await call.node.policy.put(changes)
     return await get_policy(call)
 

@@ -59,6 +59,8 @@ async def kick(call: Call) -> Response:
     """End one session, or all of a user's. One that has ended already is no error: the wish is fulfilled."""
     user = call.user
     session = call.request.path_params.get("session")
+    await read_body(call.request, SMALL_BYTES)
+    await call.check_wanted()
     await call.node.store.presence.kick(user, None if session is None else SessionId(session))
     return Response(status_code=204)
 
