@@ -122,7 +122,7 @@ class Device:
 
     def closed(self, now: float) -> None:
         """The connection ended: what was under way was perhaps not received, and goes again."""
-        self.open = self.listing = self.listed = False
+        self.open = self.listed = False
         self.conversations = {}
         self.acks: dict[str, int] = {}
         self.ack_at = float("inf")
@@ -149,22 +149,21 @@ class Device:
         out += self._due_reads()
         for cid, held in self.conversations.items():
             out += self._due_pull(cid, held, now)
-        if self.listing:  # before the first page the service only gathers what is said
-            for lane in self.lanes.values():
+        for cid, lane in self.lanes.items():
+            if self.listed or cid in self.conversations:  # that it was deleted is told ahead of its row
                 out += self._due_sends(lane, now)
         return out
 
     def next_at(self) -> float:
         """When `frames` has something to say although nothing happens."""
         pulls = [held.pull_at for held in self.conversations.values() if held.behind]
-        waiting = [lane for lane in self.lanes.values() if lane.sends and not lane.under_way]
-        lanes = [lane.not_before for lane in waiting if self.listing]
+        known = [lane for cid, lane in self.lanes.items() if self.listed or cid in self.conversations]
+        lanes = [lane.not_before for lane in known if lane.sends and not lane.under_way]
         return min([self.ack_at, *pulls, *lanes, *(at for at, _ in self.later)])
 
     # ------------------------------------------------------------------------------------------ receiving
 
     def _on_sync(self, frame: Frame, now: float) -> None:
-        self.listing = True
         for row in frame["conversations"]:
             self._adopt(row, now)
         if frame["next"] is not None:
@@ -268,7 +267,17 @@ class Device:
     def _leave(self, cid: str, change: str) -> None:
         for table in (self.conversations, self.positions, self.epochs, self.acks):
             table.pop(cid, None)
+        if change == "deleted":
+            self._end_sends(cid)
         self.tell({"type": "conversation", "cid": cid, "change": change})
+
+    def _end_sends(self, cid: str) -> None:
+        """Nothing that was written for a conversation that was deleted goes to another one of its name."""
+        self.reads.pop(cid, None)
+        self.stored = deque((send for send in self.stored if send["cid"] != cid), maxlen=KEPT)
+        lane = self.lanes.get(cid, Lane())
+        for send in [send for send in lane.sends if send["cmid"] not in lane.under_way]:
+            self._done(send, {"error": "no_such_conversation"})
 
     def _on_cursors(self, frame: Frame, now: float) -> None:
         if frame["read"] >= self.reads.get(frame["cid"], 0):

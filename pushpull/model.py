@@ -237,7 +237,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unread: int
     mentions: int  # unread messages that mention the member, counted over the newest 1,000 with mentions
     start: LogId  # where this device begins
-    reset: str | None = None  # diverged | trimmed: why `start` is not the position the device named
+    reset: str | None = None  # diverged | trimmed | deleted: why `start` is not the position the device named
     prefs: Prefs = DEFAULT_PREFS
     delivered_before: int | None = None  # less than `delivered` where the position that the device named moved it
 

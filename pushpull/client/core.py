@@ -25,7 +25,7 @@ from pushpull.client.reads import Reads
 from pushpull.client.rule import Applied, Duplicate
 from pushpull.client.screen import Screen
 from pushpull.client.signals import Signals
-from pushpull.errors import error_of
+from pushpull.errors import NoSuchConversation, error_of
 from pushpull.model import Mode, seq_of
 
 
@@ -93,10 +93,11 @@ class Core:
         out += self._due_reads()
         if self.inbox.roomy:
             out += self.pulls.take(self.held.positions, now=now)
-        # Before the first page of the list the service only gathers what we say, and not much of it.
-        if self._listed or self.list_complete:
-            now_ms = int(now * 1000 + self._clock_ahead_ms)
-            out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms)]
+        # Before the first page of the list the service only gathers what we say, and not much of it. And the word that
+        # the conversation we wrote for was deleted comes right ahead of the row of another of its name.
+        listed = None if self.list_complete else self._listed
+        now_ms = int(now * 1000 + self._clock_ahead_ms)
+        out += [outgoing.frame() for outgoing in self.outbox.take(now=now, now_ms=now_ms, listed=listed)]
         return out + self.signals.take()
 
     def _due_reads(self) -> list[dict[str, Any]]:
@@ -251,6 +252,9 @@ class Core:
         self.acks.forget(cid)
         self.pulls.forget(cid)
         self._epochs.pop(cid, None)
+        if change == "deleted":
+            self._reads.forget(cid)
+            self.outbox.on_deleted(cid, NoSuchConversation(f"conversation {cid} was deleted"))
         self.inbox.put_event(events.Changed(cid, change))
 
     def _on_refusal(self, frame: frames.Refusal, now: float) -> None:

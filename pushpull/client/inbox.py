@@ -119,9 +119,15 @@ class Inbox:
         self._drop(lambda entry: entry.pos is not None)
 
     def forget(self, cid: str) -> None:
-        """The conversation was left: it has no position any more. What is queued of it may still be taken."""
+        """The conversation was left: it has no position any more. What is queued of it may still be taken.
+
+        That moves no position either, should another one of the same name begin meanwhile.
+        """
         self.handed.pop(cid, None)
         self.stored.pop(cid, None)
+        for entry in (*self._queue, self._in_hand):
+            if entry is not None and entry.cid == cid:
+                entry.cid = entry.pos = None
 
     def _drop(self, void: Callable[[Entry], bool]) -> None:
         self._queue = deque(entry for entry in self._queue if not void(entry))

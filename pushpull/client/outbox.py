@@ -16,7 +16,7 @@ Bounded: `full` from `max_pending` sends on; the caller waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -99,11 +99,11 @@ class Outbox:
         self._lanes.setdefault(outgoing.cid, _Lane()).queue.append(outgoing)
         self._pending += 1
 
-    def take(self, *, now: float, now_ms: int) -> list[Outgoing]:
-        """What to send now; from here on it is in flight."""
+    def take(self, *, now: float, now_ms: int, listed: Container[str] | None = None) -> list[Outgoing]:
+        """What to send now, to the conversations that are `listed` (None: to all); from here on it is in flight."""
         taken: list[Outgoing] = []
-        for lane in self._lanes.values():
-            if lane.troubled or lane.held or now < lane.not_before:
+        for cid, lane in self._lanes.items():
+            if lane.troubled or lane.held or now < lane.not_before or (listed is not None and cid not in listed):
                 continue
             for outgoing in self._waiting(lane):
                 outgoing.in_flight = True
@@ -205,6 +205,20 @@ class Outbox:
             self._lanes.setdefault(cid, _Lane()).queue.appendleft(outgoing)
             self._pending += 1
         return len(lost)
+
+    def on_deleted(self, cid: str, error: PushpullError) -> None:
+        """The conversation was deleted: what waits for it fails, and what was stored there does not return.
+
+        What is in flight is answered yet.
+        """
+        self._kept = deque((o for o in self._kept if o.cid != cid), maxlen=self._kept.maxlen)
+        lane = self._lanes.get(cid)
+        if lane is None:
+            return
+        lane.held = 0
+        for outgoing in [each for each in lane.queue if not each.in_flight]:
+            outgoing.error = error
+            self._remove(lane, outgoing)
 
     def abandon(self, error: PushpullError) -> None:
         """The device ends: fail whatever still waits."""

@@ -31,6 +31,11 @@ class Reads:
         if read < seq <= head:
             self.want(cid, seq)
 
+    def forget(self, cid: str) -> None:
+        """What was read there is gone."""
+        self._wanted.pop(cid, None)
+        self._unconfirmed.pop(cid, None)
+
     def on_cursors(self, cid: str, read: int) -> None:
         """The service tells how far the user has read."""
         if read >= self._unconfirmed.get(cid, 0):

@@ -47,6 +47,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     diverged: LogId | None = None  # the last id common to what devices hold and the log
     epoch: str = ""  # diverged: the epoch in which the feed stood before
     new_epoch: bool = False  # diverged into another log altogether
+    deleted: bool = False  # the log was deleted; there is another one under its name
 
 
 class Cadence:
@@ -202,6 +203,8 @@ class Feed:
 
     def take_read(self, read: LogRead) -> Change:
         """Take a read that `fits`."""
+        if read.verdict is Verdict.DELETED:
+            return Change(deleted=True)
         diverged = read.verdict is Verdict.DIVERGED
         before, self.head = self.head, read.head if diverged else self._newer_head(read.head)
         settings = read.head.settings != before.settings

@@ -29,6 +29,7 @@ from pushpull.store.values import RowRequest
 log = logging.getLogger(__name__)
 
 PAGE: Final = 100
+DELETED: Final = "deleted"
 
 
 class Listing:
@@ -57,6 +58,7 @@ class Listing:
         for feed, row in found:
             place = self._session.places.get(feed.cid)
             if place is None:
+                self._say_deleted(row)
                 place = self._attach(feed, row)
                 fresh.append((place, feed, row))
             # One that asks for a page again begins where it is known to stand.
@@ -81,6 +83,7 @@ class Listing:
         if self._session.phase is not Phase.OPEN:
             return
         for feed, row in found:
+            self._say_deleted(row)
             place = self._attach(feed, row)
             self._write(frames.conversation(cid, "joined", row_json(row, place.mode)))
             self._begin_all([(place, feed, row)])
@@ -159,7 +162,7 @@ class Listing:
         """The device has been told of these conversations: give it what it lacks."""
         for place, feed, row in fresh:
             self._positions.pop(feed.cid, None)
-            if row.reset is not None:
+            if row.reset is not None and row.reset != DELETED:
                 self._parts.hub.reset(feed, place, row.reset, row.start)
             elif row.delivered_before is not None and row.delivered_before < row.delivered:
                 # The device holds more than it was known to: its last acks were lost with its last connection. The row
@@ -169,6 +172,14 @@ class Listing:
                 if self._parts.receipts.asked(feed.cid, (self._session.uid,)):
                     self._parts.cursors.move(feed.cid, self._session.uid, delivered=str(row.delivered))
             self._parts.hub.settle(feed, place)
+
+    def _say_deleted(self, row: Row) -> None:
+        """What the device holds is of a conversation that was deleted before this one was made under the same name.
+
+        Said ahead of the row, which then shows it one that it never held.
+        """
+        if row.reset == DELETED:
+            self._write(frames.conversation(row.cid, DELETED))
 
     def _say_what_was_left(self) -> None:
         for cid in self._positions:

@@ -99,6 +99,8 @@ class Live:
             self._parts.background.spawn(self.recheck(feed), f"recheck {feed.cid}")
         if change.settings:
             self._tell_updated(feed)
+        if change.deleted:
+            self._made_again(feed)
         if change.diverged is not None:
             feed.resetting = True
             self._parts.metrics.diverged_logs.inc()
@@ -114,6 +116,14 @@ class Live:
             if peer is not None:
                 peer.leave(feed.cid, "deleted")
         self._parts.background.spawn(self._parts.feeds.close([feed]), "close feed")
+
+    def _made_again(self, feed: Feed) -> None:
+        """The feed's conversation was deleted, and made again before that was heard: its devices find the new one."""
+        found = (self._parts.peers.get(place.device.session) for place in feed.places)
+        peers = [peer for peer in found if peer is not None]
+        self.gone(feed)
+        for peer in peers:
+            self._parts.background.spawn(self._join(peer, feed.cid), "join")
 
     def _tell_updated(self, feed: Feed) -> None:
         frame = frames.conversation(feed.cid, "updated")

@@ -9,6 +9,7 @@ from pushpull.errors import (
     CmidConflict,
     CmidExpired,
     Invalid,
+    NoSuchConversation,
     NoSuchMessage,
     NotAllowed,
     PushpullError,
@@ -76,7 +77,7 @@ def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullEr
     cid, cmid, sender, ref = draft.cid, draft.cmid, draft.sender, draft.ref
     match code:
         case "no_such_conversation":
-            return no_such_conversation(cid)
+            return _none_such(draft, detail)
         case "not_a_member":
             return not_a_member(sender, cid)
         case "not_allowed" if detail == "reader":
@@ -95,6 +96,12 @@ def _refusal(draft: Draft, code: str, detail: str, window_ms: int) -> PushpullEr
             return _invalid(draft, detail)
         case _:
             return StoreUnavailable("a send before it failed; retry with the same cmid")
+
+
+def _none_such(draft: Draft, detail: str) -> NoSuchConversation:
+    if detail == "deleted":
+        return NoSuchConversation(f"conversation {draft.cid} was deleted after cmid {draft.cmid} was first tried")
+    return no_such_conversation(draft.cid)
 
 
 def _invalid(draft: Draft, detail: str) -> Invalid:

@@ -23,6 +23,10 @@ from pushpull.store.values import Announcement, RowRequest, RowsRequest, Unnamed
 SCHEMA_VERSION: Final = 1
 """What this release writes into meta; a node refuses a Redis that holds a higher one."""
 
+DELETED_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+"""How long it is known of a name that its conversation was deleted. To a device that was away since, one that is made
+later is a log that lost its tail; what it sends again is too old by then."""
+
 TOLD_AT_ONCE: Final = 1000
 """Members of a deleted conversation: one announcement, and as many lists."""
 
@@ -57,7 +61,7 @@ class Conversations:
             await self._members.check_room(cid, [uid for uid, _ in members])
         args: list[Arg] = [SCHEMA_VERSION, int(members is not None), len(kept)]
         args.extend(part for pair in kept.items() for part in pair)
-        keys = [self._keys.meta(cid), self._keys.bell(cid)]
+        keys = [self._keys.meta(cid), self._keys.bell(cid), self._keys.deleted(cid)]
         reply = await self._wire.run(Call(PUT, keys, [*args, *dropped]))
         if codec.is_error(reply):
             if not await self._members.are_all_among(cid, [uid for uid, _ in members or ()]):
@@ -83,7 +87,8 @@ class Conversations:
         last_id = await self._wire.command("HGET", self._keys.meta(cid), "last", again=True)
         if last_id is not None:
             # May run twice: the second finds nothing, and goes on.
-            await self._wire.run(Call(DELETE, self._all_keys(cid, ts_of(last_id.decode()))), again=True)
+            keys = self._all_keys(cid, ts_of(last_id.decode()))
+            await self._wire.run(Call(DELETE, keys, [DELETED_KEPT_MS]), again=True)
             await forget_due(self._wire, self._keys, cid)
         told = await self._take_off_lists(cid)
         if last_id is None and not told:
@@ -105,7 +110,7 @@ class Conversations:
         keys = self._keys
         plain = (keys.log, keys.roles, keys.delivered, keys.read, keys.quiet, keys.mentions, keys.redacted)
         rest = (keys.edits, keys.pending, keys.prefs, keys.told, keys.claim, keys.past)
-        names = [keys.meta(cid), keys.bell(cid), keys.members(cid), keys.gone(cid)]
+        names = [keys.meta(cid), keys.bell(cid), keys.members(cid), keys.gone(cid), keys.deleted(cid)]
         names += [name(cid) for name in (*plain, *rest)]
         return names + [keys.cmids(cid, bucket) for bucket in buckets_of(last_ms, self._window_ms)]
 
@@ -121,7 +126,8 @@ class Conversations:
         """Each conversation as `uid` sees it; None: it does not exist, or `uid` is no member.
 
         `start` is where `device` begins: the position it names, if the log still knows it; else by `unnamed`; never
-        below the floor nor, with history "joined", below where the user joined. A device further behind than
+        below the floor nor, with history "joined", below where the user joined. A position in a log that was deleted
+        before this one was made counts as none (`reset` says "deleted"). A device further behind than
         `max_backlog` begins at the head, unless it must first throw a diverged tail away. What was noted as pending
         for `device` is dropped, and `delivered` moves up to a position that the log knows.
 

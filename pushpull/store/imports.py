@@ -185,7 +185,7 @@ class Imports:
 
     def _commit_keys(self, under_way: Import, last_ms: int) -> list[str]:
         keys, cid = self._keys, under_way.cid
-        names = [keys.meta(cid), keys.bell(cid), keys.importing(cid)]
+        names = [keys.meta(cid), keys.bell(cid), keys.importing(cid), keys.deleted(cid)]
         for part in (*_LOG_PARTS, *_MEMBER_PARTS):
             names += (keys.imported(cid, under_way.number, part), getattr(keys, part)(cid))
         for bucket in self._buckets_looked_into(last_ms):

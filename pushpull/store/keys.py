@@ -97,6 +97,10 @@ class Keys:
         """The members of a conversation that was deleted, while they are taken off their lists."""
         return self._conversation(cid, "gone")
 
+    def deleted(self, cid: Cid) -> str:
+        """When a conversation of this name was deleted, until one is made anew: its log begins later."""
+        return self._conversation(cid, "deleted")
+
     def copy(self, cid: Cid, token: str) -> str:
         """A log that is being written anew."""
         return self._conversation(cid, f"copy:{token}")

@@ -23,6 +23,7 @@ class Verdict(StrEnum):
     REDACTED = "redacted"  # the id was the log's; its entry has been redacted since
     TRIMMED = "trimmed"  # below floor - 1: what follows it is gone for good
     DIVERGED = "diverged"  # the log holds another entry there, or ends before it
+    DELETED = "deleted"  # of a log that was deleted before this one was made under the same name
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-FLOWS = ("receiving", "notices", "screen", "resets", "sending", "sessions")
+FLOWS = ("receiving", "notices", "screen", "resets", "deleted", "sending", "sessions")
 
 Case = dict[str, Any]
 Trace = list[dict[str, Any]]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from pushpull.client import Message, Reset, connect
+from pushpull.client import Changed, Message, Reset, connect
+from pushpull.model import ts_of
 from tests.e2e.conftest import Serve
 from tests.e2e.service import LocalService, token_of
 from tests.servers import RedisServer
@@ -180,9 +181,49 @@ async def test_deleted_and_made_again_is_nothing_like_before(service: LocalServi
     assert (joined["change"], joined["row"]["joined"]) == ("joined", 0)
     assert [item["body"] for item in await bob.collect("room", 1)] == ["of another log"]
     away = await service.device("bob", "laptop", positions={"room": position})
-    reset = await away.hear("reset")
-    assert (reset["pos"], reset["epoch"] != bob.rows["room"]["epoch"]) == ("0-0", False)
+    assert (await away.hear("conversation", cid="room"))["change"] == "deleted"
+    assert away.rows["room"]["start"] == "0-0"
     assert [item["body"] for item in await away.collect("room", 1)] == ["of another log"]
+    assert away.heard_so_far("reset") == []
+    assert away.rows["room"]["epoch"] == joined["row"]["epoch"]
+
+
+async def test_a_client_that_was_away_meanwhile_is_told_and_begins_the_new_one(service: LocalService) -> None:
+    await service.room("room", "alice", "bob")
+    await service.post_many("room", range(1, 6))
+    async with connect(service.url, token=token_of("bob"), device="phone") as chat:
+        async for message in chat.messages():
+            if message.seq == 5:
+                break
+    await service.server.delete("/v1/conversations/room")
+    await service.room("room", "alice", "bob")
+    await service.post("room", "first", "of another log")
+
+    heard = []
+    async with connect(service.url, token=token_of("bob"), device="phone", positions=chat.positions) as again:
+        async for event in again.events():
+            if isinstance(event, Changed | Message | Reset):
+                heard.append(event)
+            if isinstance(event, Message):
+                break
+
+    changed, message = heard
+    assert changed == Changed("room", "deleted")
+    assert isinstance(message, Message)
+    assert (message.seq, message.body) == (1, "of another log")
+
+
+async def test_a_send_that_was_first_tried_before_it_was_deleted_is_refused(service: LocalService) -> None:
+    await service.room("room", "bob")
+    old = await service.post("room", "first")
+    await service.server.delete("/v1/conversations/room")
+    await service.room("room", "bob")
+    bob = await service.device("bob")
+
+    await bob.say("send", cid="room", cmid="late", body=1, first_at=ts_of(old))
+
+    refused = await bob.hear("error", cmid="late")
+    assert (refused["code"], refused["temporary"]) == ("no_such_conversation", False)
 
 
 async def test_who_was_away_too_long_is_told_that_something_is_gone(serve: Serve) -> None:

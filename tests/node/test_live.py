@@ -10,7 +10,7 @@ import pytest
 from pushpull.errors import StoreUnavailable
 from pushpull.model import Cid, ConversationSettings, Mode, SessionId, Uid
 from pushpull.node import live as live_module
-from pushpull.store.values import Announcement, ControlSubscribed, Subscribed
+from pushpull.store.values import Announcement, ControlSubscribed, Subscribed, Verdict
 from tests.delivery.words import ROOM, entry, log_id
 from tests.node.fakes import Bench, FakePeer, bell, turns
 
@@ -266,6 +266,24 @@ async def test_a_deleted_conversation_is_left_by_everyone_and_its_feed_closed(be
 
     assert peer.left == [(ROOM, "deleted")]
     assert (bench.feeds.get(ROOM), bench.board.unsubscribed) == (None, [ROOM])
+
+
+async def test_of_a_conversation_made_again_before_its_deletion_was_heard_devices_leave_the_old_and_find_the_new(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.log.put(3)
+    feed = await bench.open()
+    bench.attach(feed)
+    (peer,) = bench.peers.of(bench.places[0].device.uid)
+    assert isinstance(peer, FakePeer)
+    monkeypatch.setattr(bench.log, "_verdict", lambda *asked: Verdict.DELETED)
+
+    bench.reader.mark_stale(feed)
+    await turns()
+
+    assert (peer.left, peer.joins) == ([(ROOM, "deleted")], [ROOM])
+    assert bench.feeds.get(ROOM) is None
+    assert (bench.log.epochs, bench.said[0].heard()) == ([], [])
 
 
 # ---------------------------------------------------------------------------------------------------- announcements

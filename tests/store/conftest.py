@@ -20,6 +20,15 @@ from tests.servers import RedisCluster
 ROOM = Cid("room")
 ALICE, BOB, CAROL = Uid("alice"), Uid("bob"), Uid("carol")
 
+LEFT_BY_DELETION = {b"pp:control", b"pp:{c:room}:deleted"}
+"""The number of the last announcement, and when it was."""
+
+
+async def keys_of(client: Any) -> set[bytes]:
+    """All keys there are, on every primary of a cluster."""
+    everywhere = {"target_nodes": client.PRIMARIES} if isinstance(client, redis.asyncio.cluster.RedisCluster) else {}
+    return set(await client.keys("*", **everywhere))
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[RedisCluster]:

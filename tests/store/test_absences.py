@@ -240,5 +240,5 @@ async def test_a_deleted_conversation_leaves_nothing(real_store: Store) -> None:
     await send_many(real_store, 1)
     await claim(real_store)
     await real_store.conversations.delete(ROOM)
-    assert await real_store._wire.command("KEYS", "pp:{c:room}:[!c]*") == []
+    assert await real_store._wire.command("KEYS", "pp:{c:room}:[^c]*") == [b"pp:{c:room}:deleted"]
     assert await real_store._wire.command("KEYS", "pp:{c:room}:claim") == []

@@ -1,4 +1,4 @@
-"""Conversations: settings that merge, lists that are hints, deletion that leaves nothing."""
+"""Conversations: settings that merge, lists that are hints, deletion that leaves nothing of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pushpull.errors import Invalid, NoSuchConversation, StoreUnavailable
 from pushpull.model import Cid, ConversationSettings, Role, Uid
 from pushpull.store import CursorMove, PendingRow, Store
 from tests.servers import RedisServer
-from tests.store.conftest import ALICE, BOB, ROOM
+from tests.store.conftest import ALICE, BOB, LEFT_BY_DELETION, ROOM, keys_of
 from tests.store.drafts import send, send_many
 
 NEW = Cid("new")
@@ -69,7 +69,7 @@ async def test_a_stale_hint_can_be_forgotten_a_true_one_not(store: Store, client
     assert await store.conversations.listed(BOB) == ([ROOM], None)
 
 
-async def test_deletion_leaves_nothing_behind(store: Store, client: Redis) -> None:
+async def test_deletion_leaves_nothing_behind_but_when_it_was(store: Store, client: Redis) -> None:
     ids = await send_many(store, 3, mentions=("bob",))
     await send(store, "e", kind="edit", ref=2, quiet=True)
     await send(store, "redact:1", kind="redact", ref=1, quiet=True)
@@ -79,7 +79,7 @@ async def test_deletion_leaves_nothing_behind(store: Store, client: Redis) -> No
     )
     await store.pending.note(ROOM, [noted])
     await store.conversations.delete(ROOM)
-    assert await client.keys("*") == [b"pp:control"]  # the number of the last announcement
+    assert await keys_of(client) == LEFT_BY_DELETION
     for call in (store.conversations.head(ROOM), store.conversations.delete(ROOM)):
         with pytest.raises(NoSuchConversation):
             await call
@@ -92,7 +92,7 @@ async def test_deletion_takes_the_conversation_off_the_lists_of_all_its_members(
     await store.members.add(ROOM, [(Uid(f"u{i}"), Role.MEMBER) for i in range(5)])
     await store.jobs.mark([ROOM], delay_s=30)
     await store.conversations.delete(ROOM)
-    assert await client.keys("*") == [b"pp:control"]
+    assert await keys_of(client) == LEFT_BY_DELETION
 
 
 async def test_a_deletion_that_was_cut_short_is_completed_by_the_same_call(
@@ -110,7 +110,7 @@ async def test_a_deletion_that_was_cut_short_is_completed_by_the_same_call(
     await store.conversations.put(ROOM, {}, members=[(ALICE, Role.MEMBER)])  # made again meanwhile, without bob
     await store.conversations.delete(ROOM)
 
-    assert await client.keys("*") == [b"pp:control"]
+    assert await keys_of(client) == LEFT_BY_DELETION
 
 
 async def test_a_list_that_is_put_right_late_keeps_who_is_a_member_again(
@@ -136,7 +136,7 @@ async def test_ten_thousand_members_are_taken_off_their_lists_in_calls_of_a_thou
 
     await real_store.conversations.delete(ROOM)
 
-    assert sorted(redis_server.ask_for_list("KEYS", "*")) == ["pp:control", "pp:schema"]
+    assert sorted(redis_server.ask_for_list("KEYS", "*")) == ["pp:control", "pp:schema", "pp:{c:room}:deleted"]
     looks = re.search(r"cmdstat_zrange:calls=(\d+)", redis_server.ask("INFO", "commandstats"))
     assert looks is not None
     assert looks[1] == "11"
@@ -146,7 +146,7 @@ async def test_deletion_leaves_no_cmid_behind_of_a_log_that_is_ahead_of_the_cloc
     await client.hset("pp:{c:room}:meta", "last", f"0-{(int(time.time()) + 86_400) * 1000 * 1024}")
     await send(store, "m1")
     await store.conversations.delete(ROOM)
-    assert await client.keys("*") == [b"pp:control"]  # the number of the last announcement
+    assert await keys_of(client) == LEFT_BY_DELETION
 
 
 async def test_one_made_again_has_another_epoch_and_an_empty_log(store: Store) -> None:

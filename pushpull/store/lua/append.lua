@@ -26,9 +26,11 @@ local BURST_S = 5
 local function refuse(code, ...) return {'err', code, ...} end
 
 local meta = redis.call('HMGET', META, 'epoch', 'last', 'floor', 'count', 'mver', 'set:retain_messages',
-  'set:sends_per_s', 'full_at')
+  'set:sends_per_s', 'full_at', 'after')
 local epoch, last, floor, count, mver = meta[1], meta[2], tonumber(meta[3]), tonumber(meta[4]), meta[5]
 local seq, last_ms = 0, 0
+-- When a log before this one under its name was deleted: this one's entries are no older, wherever the clock is.
+local after = tonumber(meta[9] or '')
 if epoch then
   local last_seq, last_tag = string.match(last, '^(%d+)-(%d+)$')
   seq, last_ms = tonumber(last_seq), math.floor(tonumber(last_tag) / 1024)
@@ -36,7 +38,7 @@ if epoch then
   PER_S = tonumber(meta[7] or '') or PER_S
 end
 local now_ms = now_in_ms()
-local ms = math.max(now_ms, last_ms)
+local ms = math.max(now_ms, last_ms, after or 0)
 if epoch and math.floor(ms / WINDOW_MS) ~= BUCKET then
   return {'bucket', math.floor(ms / WINDOW_MS)}
 end
@@ -122,6 +124,8 @@ local function check(item)
   end
   local known = stored_before(item)
   if known then return known end
+  -- It was written for the one that was deleted, of which nothing may come back.
+  if item.first_at and after and item.first_at < after then return refuse('no_such_conversation', 'deleted') end
   if item.first_at and now_ms - item.first_at > WINDOW_MS then
     return refuse('cmid_expired', exact(now_ms - item.first_at))
   end

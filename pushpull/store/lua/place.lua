@@ -10,8 +10,8 @@ local function meta_of(key)
   local meta = {}
   for i = 1, #flat, 2 do meta[flat[i]] = flat[i + 1] end
   return {
-    flat = flat, last = meta.last, history = meta['set:history'],
-    seq = tonumber(meta.seq), floor = tonumber(meta.floor),
+    flat = flat, last = meta.last, history = meta['set:history'], imported = meta.imported,
+    seq = tonumber(meta.seq), floor = tonumber(meta.floor), after = tonumber(meta.after or ''),
   }
 end
 
@@ -24,8 +24,13 @@ local function known_id(log, redacted, seq)
   return nil
 end
 
--- same | redacted | trimmed | diverged. Right below the floor nothing is lost, whatever is still known there.
-local function verdict_on(place, meta, log, redacted)
+local function seq_and_ms(id)
+  local seq, tag = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(seq), math.floor(tonumber(tag) / 1024)
+end
+
+-- same | redacted | trimmed | diverged | below: right below the floor, and nothing is known of what was there.
+local function relation_of(place, meta, log, redacted)
   local seq = tonumber(string.match(place, '^%d+'))
   if seq == 0 then return meta.floor > 1 and 'trimmed' or 'same' end
   if seq > meta.seq then return 'diverged' end
@@ -35,17 +40,29 @@ local function verdict_on(place, meta, log, redacted)
   local id, kind = known_id(log, redacted, seq)
   if id == place then return kind end
   if seq == meta.seq then return place == meta.last and 'same' or 'diverged' end
-  if seq == meta.floor - 1 and not id then return 'same' end
+  if seq == meta.floor - 1 and not id then return 'below' end
   return 'diverged'
+end
+
+-- Whether a place that this log does not hold is of a log that was deleted before it, under the same name: it is older
+-- than `after`, and no entry of this one is. Below the floor that does not tell where the place is of no time (tag 0), nor
+-- of a log that was imported, whose entries are as old as they were.
+local function is_of_deleted(place, meta, is_below)
+  if not meta.after or is_below and (meta.imported or string.match(place, '%-0$')) then return false end
+  local _, ms = seq_and_ms(place)
+  return ms < meta.after
+end
+
+-- same | redacted | trimmed | diverged | deleted. Right below the floor nothing is lost, whatever is still known there.
+local function verdict_on(place, meta, log, redacted)
+  local relation = relation_of(place, meta, log, redacted)
+  if relation == 'same' or relation == 'redacted' then return relation end
+  if is_of_deleted(place, meta, relation ~= 'diverged') then return 'deleted' end
+  return relation == 'below' and 'same' or relation
 end
 
 -- The first entry at or after `seq`, or nil.
 local function entry_from(log, seq) return redis.call('XRANGE', log, exact(seq), '+', 'COUNT', 1)[1] end
-
-local function seq_and_ms(id)
-  local seq, tag = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(seq), math.floor(tonumber(tag) / 1024)
-end
 
 -- Where a diverged place and this log were last sure to be the same. `place` was written by a primary that lost
 -- its tail. Whatever its successor wrote, it wrote later than `place`, give or take the difference of their clocks:

@@ -9,7 +9,8 @@
 -- ARGV   for each device 5 values: uid  device ("": none)  position (log id, "": it names none)
 --        where a device that names none begins: delivered | all | head  largest backlog (-1: any)
 -- Returns {meta's fields, members, for each device {role, joined, delivered, read, unread, mentions, start id,
---         reset ("": none), delivered before, prefs (nil: none)} or nil: not a member}, or nil: no such conversation
+--         reset ("": none; "deleted": the position is of a log that was deleted, and counts as none), delivered before,
+--         prefs (nil: none)} or nil: not a member}, or nil: no such conversation
 local META, MEMBERS, LOG, REDACTED, ROLES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local DELIVERED, READ, QUIET, MENTIONS, PENDING, PREFS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local STRIDE = 5
@@ -68,9 +69,16 @@ local function verdict_of(position)
   return verdicts[position]
 end
 
+local function unnamed_start(from, base, delivered)
+  if from == 'all' then return base end
+  if from == 'head' then return meta.seq end
+  return math.max(base, math.min(delivered, meta.seq))
+end
+
 -- Returns the seq to begin at, its id where it is known already, and the reason of a reset.
-local function named_start(position, base)
+local function named_start(position, from, base, delivered)
   local verdict = verdict_of(position)
+  if verdict == 'deleted' then return unnamed_start(from, base, delivered), nil, 'deleted' end
   if verdict == 'diverged' then
     local common = common_with(position, meta, LOG)
     local seq = tonumber(string.match(common, '^%d+'))
@@ -82,21 +90,15 @@ local function named_start(position, base)
   return seq, position, ''
 end
 
-local function unnamed_start(from, base, delivered)
-  if from == 'all' then return base, nil, '' end
-  if from == 'head' then return meta.seq, nil, '' end
-  return math.max(base, math.min(delivered, meta.seq)), nil, ''
-end
-
 local moves, moved_to = {}, {}
 local function row(at, uid, role, joined, delivered, read, prefs)
   local position, from, most = ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local start, start_id, reset
   local before = delivered
   if position == '' then
-    start, start_id, reset = unnamed_start(from, base_of(joined), delivered)
+    start, reset = unnamed_start(from, base_of(joined), delivered), ''
   else
-    start, start_id, reset = named_start(position, base_of(joined))
+    start, start_id, reset = named_start(position, from, base_of(joined), delivered)
     if reset == '' and start > delivered then
       delivered, moved_to[uid] = start, start
       moves[#moves + 1] = exact(start)

@@ -59,7 +59,7 @@ export class Core {
     this.#clockAheadMs = clockAheadMs;
     const device = { inbox, held: this.held, acks: this.acks, pulls: this.#pulls, reads: this.#reads, screen: this.#screen };
     this.#resets = new Resets({ ...device, outbox });
-    this.#listing = new Listing({ ...device, resets: this.#resets, moved: this.#moved });
+    this.#listing = new Listing({ ...device, outbox, resets: this.#resets, moved: this.#moved });
     this.#refusals = new Refusals({ ...device, outbox, again: this.#again, chance });
     this.#handlers = this.#handlersWith(new Arrivals(device));
   }
@@ -129,10 +129,8 @@ export class Core {
   outgoing(now) {
     const out = [...this.#answers.splice(0), ...this.#again.take(now), ...this.#screen.take(), ...this.#dueReads()];
     if (this.inbox.roomy) out.push(...this.#pulls.take(this.held.positions, now));
-    // Before the first page of the list the service only gathers what we say, and not much of it.
-    if (this.#listing.begun) {
-      out.push(...this.outbox.take({ now, nowMs: this.serviceTimeMs(now) }).map((outgoing) => outgoing.frame()));
-    }
+    const isKnown = (/** @type {string} */ cid) => this.#listing.knows(cid);
+    out.push(...this.outbox.take({ now, nowMs: this.serviceTimeMs(now), isKnown }).map((outgoing) => outgoing.frame()));
     return [...out, ...this.#signals.take()];
   }
 

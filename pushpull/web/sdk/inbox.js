@@ -140,12 +140,15 @@ export class Inbox {
   }
 
   /**
-   * The conversation was left: it has no position any more. What is queued of it may still be taken.
+   * The conversation was left: it has no position any more. What is queued of it may still be taken; that moves no position either,
+   * should another one of the same name begin meanwhile.
    * @param {string} cid
    */
   forget(cid) {
     this.handed.delete(cid);
     this.stored.delete(cid);
+    this.#queue = this.#queue.map((entry) => (entry.cid === cid ? { event: entry.event } : entry));
+    if (this.#inHand?.cid === cid) this.#inHand = null;
   }
 
   /** @param {(entry: Entry) => boolean} isVoid */

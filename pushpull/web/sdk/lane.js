@@ -156,6 +156,12 @@ export class Lane {
     this.#held -= 1;
   }
 
+  /** What waits, and is not to be sent any more: no fate is looked up for it either. */
+  giveUp() {
+    this.#held = 0;
+    return this.queue.filter(({ inFlight }) => !inFlight);
+  }
+
   /** @param {Outgoing} outgoing is done */
   remove(outgoing) {
     if (outgoing.inFlight) this.#land(outgoing);

@@ -8,6 +8,7 @@
  * Pure: `now` in steady seconds. Bounded by the conversations of the user, which the service bounds.
  */
 
+import { PushpullError } from "./errors.js";
 import { seqOf } from "./frames.js";
 import { Position } from "./rule.js";
 
@@ -18,6 +19,7 @@ import { Position } from "./rule.js";
  * @property {import("./inbox.js").Inbox} inbox
  * @property {import("./conversations.js").Conversations} held
  * @property {import("./acks.js").Acks} acks
+ * @property {import("./outbox.js").Outbox} outbox
  * @property {import("./pulls.js").Pulls} pulls
  * @property {import("./reads.js").Reads} reads
  * @property {import("./resets.js").Resets} resets
@@ -39,9 +41,13 @@ export class Listing {
     this.#parts = parts;
   }
 
-  /** Whether the first page is there. */
-  get begun() {
-    return this.#listed.size > 0 || this.complete;
+  /**
+   * Whether what the owner says of it may be told: before the first page the service only gathers what we say, and not much of it; and
+   * the word that the conversation it was said for was deleted comes right ahead of the row of another of its name.
+   * @param {string} cid
+   */
+  knows(cid) {
+    return this.complete || this.#listed.has(cid);
   }
 
   /**
@@ -165,9 +171,13 @@ export class Listing {
    * @param {string} change
    */
   #leave(cid, change) {
-    const { inbox, held, acks, pulls, resets, moved } = this.#parts;
+    const { inbox, held, acks, outbox, pulls, reads, resets, moved } = this.#parts;
     for (const part of [inbox, held, acks, pulls, resets]) part.forget(cid);
     moved.set(cid, null);
+    if (change === "deleted") {
+      reads.forget(cid);
+      outbox.onDeleted(cid, new PushpullError("no_such_conversation", `conversation ${cid} was deleted`));
+    }
     inbox.putEvent({ type: "conversation", cid, change });
   }
 }

@@ -52,11 +52,11 @@ export class Outbox {
   }
 
   /**
-   * What to send now; from here on it is in flight.
-   * @param {{now: number, nowMs: number}} times
+   * What to send now, to conversations that are known; from here on it is in flight.
+   * @param {{now: number, nowMs: number, isKnown?: (cid: string) => boolean}} when
    */
-  take({ now, nowMs }) {
-    return [...this.#lanes.values()].flatMap((lane) => lane.take(now, nowMs));
+  take({ now, nowMs, isKnown = () => true }) {
+    return [...this.#lanes].flatMap(([cid, lane]) => (isKnown(cid) ? lane.take(now, nowMs) : []));
   }
 
   /**
@@ -118,16 +118,18 @@ export class Outbox {
   }
 
   /**
-   * Send it under a new cmid, in its old place: it is known not to have been stored under the old one.
+   * Send it under a new cmid, in its old place: it is known not to have been stored under the old one. False: it is done
+   * meanwhile.
    * @param {Outgoing} outgoing
    * @param {string} cmid
    */
   rename(outgoing, cmid) {
     const lane = this.#laneOf(outgoing);
-    if (lane === null) return;
+    if (lane === null) return false;
     outgoing.cmid = cmid;
     outgoing.firstAt = null;
     lane.release();
+    return true;
   }
 
   /**
@@ -167,6 +169,22 @@ export class Outbox {
     if (lost.length > 0) this.#lane(cid).queue.unshift(...lost);
     this.#pending += lost.length;
     return lost;
+  }
+
+  /**
+   * The conversation was deleted: what waits for it fails, and what was stored there does not return. What is in flight is answered
+   * yet.
+   * @param {string} cid
+   * @param {PushpullError} error
+   */
+  onDeleted(cid, error) {
+    this.#kept = this.#kept.filter((outgoing) => outgoing.cid !== cid);
+    const lane = this.#lanes.get(cid);
+    if (lane === undefined) return;
+    for (const outgoing of lane.giveUp()) {
+      outgoing.error = error;
+      this.#remove(lane, outgoing);
+    }
   }
 
   /** @param {PushpullError} error the device ends: fail whatever still waits */

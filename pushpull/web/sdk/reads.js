@@ -43,6 +43,12 @@ export class Reads {
     if (read < seq && seq <= head) this.want(cid, seq);
   }
 
+  /** @param {string} cid was deleted: what was read there is gone */
+  forget(cid) {
+    this.#wanted.delete(cid);
+    this.#unconfirmed.delete(cid);
+  }
+
   /**
    * The service tells how far the user has read.
    * @param {string} cid

@@ -113,8 +113,9 @@ export class Sender {
       if (found !== null) {
         outbox.settle(outgoing, { result: { cid: found.cid, cmid: found.cmid, id: found.id, dup: true } });
       } else {
-        void this.#store().removeSend(outgoing.cid, outgoing.cmid);
-        outbox.rename(outgoing, randomName());
+        const { cid, cmid } = outgoing;
+        if (!outbox.rename(outgoing, randomName())) return;
+        void this.#store().removeSend(cid, cmid);
         outgoing.queuedAt = this.#core.serviceTimeMs(steady());
         void this.#store().putSend(stored(outgoing));
       }
