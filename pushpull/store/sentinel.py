@@ -6,13 +6,15 @@ the other connections are of no more use, and go: those to another server than t
 
 A primary that hung and comes back believes that it still is one, until the sentinels tell it, some ten seconds later.
 Whatever waited for its answer must not take it: a connection asks the sentinels again once it stands, and every LOOK_S
-those go that lead elsewhere.
+those go that lead elsewhere. A process that hung itself, with such a primary perhaps, has not looked for longer than
+TRUSTED_S: then every command waits for a look first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any, Final
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 RENEW_WAIT_S: Final = 1.5
 LOOK_S: Final = 1.0  # between two looks at whom the sentinels name
+TRUSTED_S: Final = 3.0
+"""How old a look may be: less than a failover takes, more than a look where a sentinel does not answer."""
 
 
 class Sentinels:
@@ -39,6 +43,7 @@ class Sentinels:
         self._pools = [make_pool(each, replaced=True) for each in options]
         self._name = name
         self._asking: asyncio.Task[tuple[str, int] | None] | None = None
+        self._looked_at = time.monotonic()
         self.connections: weakref.WeakSet[Any] = weakref.WeakSet()  # those that found their server here
 
     async def primary(self) -> tuple[str, int]:
@@ -54,6 +59,7 @@ class Sentinels:
 
     def _asked(self, done: asyncio.Task[tuple[str, int] | None]) -> None:
         self._asking = None
+        self._looked_at = time.monotonic()
         _ = done.cancelled() or done.exception()  # retrieved: whoever asked may have gone
 
     async def _ask(self) -> tuple[str, int] | None:
@@ -68,6 +74,11 @@ class Sentinels:
             return None
         _, host, port = max(told, key=lambda each: each[0])
         return host.decode(), int(port)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether they were asked of late, by anybody, and be it in vain."""
+        return time.monotonic() - self._looked_at < TRUSTED_S
 
     async def leave_others(self) -> None:
         """Close the connections to any other server than the one that is named now."""
@@ -107,6 +118,11 @@ class _ToPrimary:
             raise redis_errors.ConnectionError("the server that the sentinels name is no primary (yet)")
         if await self._sentinels.primary() != (self.host, self.port):
             raise redis_errors.ConnectionError("the sentinels name another server by now")
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self._sentinels.trusted:
+            await self._sentinels.leave_others()  # this one, too, where it leads elsewhere: it connects anew
+        await super().send_packed_command(command, check_health)  # type: ignore[misc]
 
 
 class _PlainToPrimary(_ToPrimary, Plain):

@@ -180,6 +180,24 @@ async def test_under_sentinel_another_takes_over(how: str, start_sentinel: Calla
             await rings_again(store, bells, room)
 
 
+async def test_who_hung_together_with_the_primary_does_not_go_on_with_it(
+    start_sentinel: Callable[..., SentinelSetup],
+) -> None:
+    setup = start_sentinel(replicas=1)
+    victim, room = setup.primary(), ROOMS[0]
+    (other,) = setup.replicas()
+    async with opened(setup.url) as store:
+        await stored(store, room, "before")
+        victim.ask("WAIT", "1", "1000")
+
+        victim.pause()
+        wait_until(lambda: setup.primary() is other, "a replica took over")  # nothing else runs here meanwhile
+        victim.resume()
+        sent = await stored(store, room, "after")
+
+        assert other.ask("HGET", f"pp:{{c:{room}}}:meta", "last").strip() == sent.id
+
+
 async def test_replicated_is_answered_as_stored_only_when_the_replicas_have_it(
     start_cluster: Callable[..., RedisCluster],
 ) -> None:

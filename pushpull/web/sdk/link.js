@@ -43,7 +43,7 @@ export class Link {
   /**
    * Upgrade within `openS` seconds. Rejects with LinkClosed.
    * @param {string} url
-   * @param {{openS?: number, WebSocket: typeof WebSocket}} how
+   * @param {{openS?: number, WebSocket: typeof globalThis.WebSocket}} how
    * @returns {Promise<Link>}
    */
   static open(url, { openS = OPEN_S, WebSocket }) {
