@@ -139,7 +139,7 @@ class _LaneWriter:
         self, moves: Mapping[Cid, Sequence[CursorMove]]
     ) -> Mapping[Cid, Sequence[Cursors | None] | PushpullError]:
         try:
-            ring = {cid for cid, users in moves.items() if self._asked(cid, [move.uid for move in users])}
+            ring = {cid for cid, users in moves.items() if self._asked(cid, (move.uid for move in users))}
             results = await self._store.flush(moves, ring=ring)
         except PushpullError as problem:
             results = dict.fromkeys(moves, problem)

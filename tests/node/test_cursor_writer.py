@@ -254,7 +254,7 @@ async def test_the_bell_is_rung_where_somebody_asked(store: Cursor) -> None:
         Background(),
         flush_ms=1,
         moved=lambda *what: None,
-        asked=lambda cid, who: (cid, who) == (OTHER, [ALICE]),
+        asked=lambda cid, who: (cid, list(who)) == (OTHER, [ALICE]),
     )
 
     writer.move(ROOM, ALICE, delivered="1")
