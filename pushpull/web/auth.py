@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidSubjectError
 
 from pushpull.errors import ConfigError, Invalid, Unauthenticated
@@ -40,10 +41,38 @@ _KEY_TYPES: Final[dict[str, type[Any]]] = {
     "ES384": EllipticCurvePublicKey,
     "EdDSA": Ed25519PublicKey,
 }
-_HMAC: Final = frozenset({"HS256", "HS384", "HS512"})
+_HMAC: Final = {"HS256": HMACAlgorithm.SHA256, "HS384": HMACAlgorithm.SHA384, "HS512": HMACAlgorithm.SHA512}
 
 # What PyJWT, and the JSON and base64 under it, raise for garbage: a token is a stranger's input.
 _REFUSALS: Final = (jwt.PyJWTError, ValueError, TypeError, RecursionError)
+
+
+class _CheckedOnce(HMACAlgorithm):
+    """PyJWT asks of an HMAC secret whether it might be a public key, with each token anew: a third of what one costs.
+
+    What it thinks of a secret stays; bounded by the secrets of the settings, nothing else is asked about.
+    """
+
+    def __init__(self, hash_alg: Any) -> None:
+        super().__init__(hash_alg)
+        self._prepared: dict[str | bytes, bytes] = {}
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = super().prepare_key(key)
+        return prepared
+
+
+class _Decoder(jwt.PyJWT):
+    """PyJWT's own, with `_CheckedOnce` in its place; tests/web/test_auth.py holds what is leaned on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jws = jwt.PyJWS()
+        for name, hash_alg in _HMAC.items():
+            self._jws.unregister_algorithm(name)
+            self._jws.register_algorithm(name, _CheckedOnce(hash_alg))
 
 
 class Authenticator:
@@ -56,6 +85,7 @@ class Authenticator:
         self._public_keys = tuple(_public_key(pem, place) for place, pem in enumerate(settings.public_keys))
         self._check_keys_are_of_use()
         self._jwks = jwks or (JwksKeys(settings.jwks_url) if settings.jwks_url else None)
+        self._decoder = _Decoder()
         self._audience = settings.audience or None
         self._issuer = settings.issuer or None
         self._leeway_s = settings.leeway_s
@@ -128,7 +158,7 @@ class Authenticator:
         """The claims, if one of `keys` made the signature and each claim holds."""
         for key in keys:
             try:
-                payload = jwt.decode(
+                payload = self._decoder.decode(
                     token,
                     key,
                     algorithms=[algorithm],
@@ -183,7 +213,7 @@ def _why(problem: Exception) -> str:
 
 
 def _checked_algorithms(names: tuple[str, ...]) -> frozenset[str]:
-    known = _HMAC | _KEY_TYPES.keys()
+    known = _HMAC.keys() | _KEY_TYPES.keys()
     for name in names:
         if name not in known:
             raise ConfigError(f"auth.jwt_algorithms: {name!a:.20} is not one of {', '.join(sorted(known))}")

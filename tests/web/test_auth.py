@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from jwt.algorithms import HMACAlgorithm
 
 from pushpull.errors import ConfigError, Unauthenticated
 from pushpull.settings import Algorithm, Auth
@@ -217,6 +218,20 @@ async def test_what_headers_say_is_remembered_for_a_few_of_them(monkeypatch: pyt
         await authenticator.user(signed(headers={"kid": kid}))
 
     assert [read(token)["kid"] for token in parsed] == ["a", "b", "c", "a"]
+
+
+async def test_a_secret_is_examined_once_and_not_with_each_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    examined: list[str | bytes] = []
+    examine = HMACAlgorithm.prepare_key
+    monkeypatch.setattr(HMACAlgorithm, "prepare_key", lambda self, key: examined.append(key) or examine(self, key))
+    authenticator = Authenticator(Auth(jwt_secret=(SECRET, OLD_SECRET)))
+    tokens = [signed(OLD_SECRET) for _ in range(3)]
+    examined.clear()
+
+    for token in tokens:
+        await authenticator.user(token)
+
+    assert examined == [SECRET.encode(), OLD_SECRET.encode()]
 
 
 def test_each_api_key_opens_and_nothing_else_does() -> None:
