@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
@@ -65,6 +66,20 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("HEADER_S", 0.2), ("BODY_S", 0.6), ("SWEEP_S", 0.05)):
         monkeypatch.setattr(arrivals, name, value)
     monkeypatch.setattr(bodies, "READ_TIMEOUT_S", 0.2)
+
+
+async def test_what_read_an_upgrade_is_gone_without_the_collector(service: LocalService) -> None:
+    def readers() -> int:
+        return sum(isinstance(each, arrivals.HttpProtocol) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = readers()
+        devices = [await service.device(f"u{n}") for n in range(3)]
+        assert (len(devices), readers()) == (3, before)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("said", ["", "GET /healthz HT", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "])
