@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pushpull.delivery.policy import Focus, Way
 from pushpull.delivery.window import Window
@@ -26,12 +27,16 @@ class Connection(Protocol):
         """Send one text frame. After close, nothing."""
 
     def offer(self, data: bytes, most: int) -> bool:
-        """Send one text frame unless more than `most` bytes wait to leave; whether it was taken. The hot path's write.
+        """Send one text frame unless more than `most` bytes wait to leave; whether it was taken.
 
         What it is given many are given: the same object, made ready for the wire once.
 
         A connection that is closed takes it and forgets it, as `write` does: its places are about to go.
         """
+
+    @staticmethod
+    def offer_all(connections: Sequence[Any], data: bytes, most: int) -> list[bool]:
+        """`offer` to each of these, which are of one kind; whether each took it. The hot path's writes, in one go."""
 
     def write_soon(self, data: bytes) -> None:
         """As write, after what was written before and ahead of what is written after; but not before this turn of the

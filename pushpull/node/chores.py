@@ -21,10 +21,12 @@ class Chores:
     async def tick_sessions(self) -> None:
         """Look at the load, and at each session's clocks. Call once a second."""
         self._load.tick()
+        now = time.monotonic()
         for n, peer in enumerate(self._parts.peers):
-            peer.tick(time.monotonic())
+            peer.tick(now)
             if n % TICK_SLICE == TICK_SLICE - 1:
                 await asyncio.sleep(0)
+                now = time.monotonic()
         self._parts.metrics.windows.set(len(self._parts.hub.windows))
         self._parts.metrics.feeds.set(len(self._parts.feeds))
 

@@ -121,7 +121,8 @@ class Peer:
         self._connection.write(data)
 
     def tick(self, now: float) -> None:
-        if self._connection.stalled_s(now) > self._parts.settings.limits.stall_s:
+        stalled_s = self._connection.stalled_s(now)
+        if stalled_s and stalled_s > self._parts.settings.limits.stall_s:
             self.abort()
             return
         due = self.session.tick(now)

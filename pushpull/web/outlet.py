@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Final
 
 from picows import WSListener, WSMsgType, WSTransport
@@ -166,11 +167,23 @@ class Outlet(WSListener):
         except OSError:  # the socket is full, or it is gone: the transport finds out
             sent = 0
         if sent != len(frame):
-            assert self._transport is not None
-            # Not a copy: a thousand slow readers may wait for the rest of one frame.
-            self._transport.underlying_transport.write(memoryview(frame)[sent:])
+            self._write_rest(frame, sent)
         self.spoke = True
         return True
+
+    def _write_rest(self, frame: bytes, sent: int) -> None:
+        assert self._transport is not None
+        # Not a copy: a thousand slow readers may wait for the rest of one frame.
+        self._transport.underlying_transport.write(memoryview(frame)[sent:])
+
+    @staticmethod
+    def offer_all(outlets: Sequence[Outlet], data: bytes, most: int) -> list[bool]:
+        framer, taken = outlets[0]._framer, []
+        for each in outlets:
+            if framer.data is data:  # what goes to the next one is settled
+                break
+            taken.append(each.offer(data, most))
+        return taken + _offer_alike(outlets[len(taken) :], framer, most)
 
     def _offer_transport(self, data: bytes, most: int) -> bool:
         if self._waiting() > most:
@@ -193,8 +206,7 @@ class Outlet(WSListener):
 
     def stalled_s(self, now: float) -> float:
         """Asked once a second: that is how closely a stall is timed."""
-        waiting = self.buffered
-        if not waiting:
+        if self._free or not (waiting := self._waiting()):
             self._full_since = None
             return 0.0
         # A little less than what left, as headers wait too: rather a stall too many seen than one too few.
@@ -243,3 +255,29 @@ class Outlet(WSListener):
 
 def _nothing_waits() -> int:
     return 0
+
+
+def _offer_alike(outlets: Sequence[Outlet], framer: Framer, most: int) -> list[bool]:
+    """Write the frame to all of these that are free and take it as it is, in one go; offer it to the others."""
+    data, frame = framer.data, framer.frame
+    alike = [each for each in outlets if each._free and each._framer is framer]
+    for each, sent in zip(alike, _write_all([each._descriptor for each in alike], frame), strict=True):
+        each.spoke = True
+        if sent != len(frame):
+            each._write_rest(frame, sent)
+    if len(alike) == len(outlets):
+        return [True] * len(outlets)
+    written = set(alike)
+    return [each in written or each.offer(data, most) for each in outlets]
+
+
+def _write_all(descriptors: Sequence[int], frame: bytes) -> list[int]:
+    """Write `frame` to each; how much of it each took. The loop is C: the hot path's time is the kernel's."""
+    sent: list[int] = []
+    writes = map(os.write, descriptors, repeat(frame))
+    while len(sent) < len(descriptors):
+        try:
+            sent.extend(writes)
+        except OSError:  # that socket is full, or it is gone: its transport finds out; the writes go on with the next
+            sent.append(0)
+    return sent

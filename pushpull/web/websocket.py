@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -58,6 +58,10 @@ class AsgiConnection:
             return False
         self.write(data)
         return True
+
+    @staticmethod
+    def offer_all(connections: Sequence[AsgiConnection], data: bytes, most: int) -> list[bool]:
+        return [each.offer(data, most) for each in connections]
 
     def write_soon(self, data: bytes) -> None:
         self.write(data)  # what waits goes out in a task of its own anyway

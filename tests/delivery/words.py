@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pushpull.delivery.place import Place
@@ -38,6 +39,10 @@ class Connection:
             return False
         self.write(data)
         return True
+
+    @staticmethod
+    def offer_all(connections: Sequence[Connection], data: bytes, most: int) -> list[bool]:
+        return [each.offer(data, most) for each in connections]
 
     def write_soon(self, data: bytes) -> None:
         self.write(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket as stdlib_socket
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -192,6 +193,80 @@ def test_what_the_socket_does_not_take_of_a_shared_frame_is_not_copied(opened: t
     (rest,) = socket.calls
     assert isinstance(rest, memoryview)
     assert rest.obj is listener._framer.frame
+
+
+@pytest.fixture
+def crowd() -> Iterator[list[tuple[Listener, Open]]]:
+    framer, sockets = Framer(), [Open() for _ in range(5)]
+    yield [(listening(socket, framer=framer, buffer_bytes=1 << 24), socket) for socket in sockets]
+    for socket in sockets:
+        socket.near.close()
+        socket.far.close()
+
+
+def offer_all(crowd: list[tuple[Listener, Open]], data: bytes, most: int) -> list[bool]:
+    return Listener.offer_all([listener for listener, _ in crowd], data, most)
+
+
+def test_a_frame_offered_to_all_goes_to_each_socket_past_its_transport(crowd: list[tuple[Listener, Open]]) -> None:
+    assert offer_all(crowd, b"hello", 0) == [True] * 5
+    assert offer_all(crowd, b"again", 0) == [True] * 5
+
+    assert [socket.far.recv(100) for _, socket in crowd] == [b"\x81\x05hello\x81\x05again"] * 5
+    assert all(listener.spoke and listener.buffered == 0 for listener, _ in crowd)
+
+
+def test_among_all_that_are_offered_a_frame_a_full_socket_holds_up_no_other(crowd: list[tuple[Listener, Open]]) -> None:
+    sent, full = b"x" * 10_000_000, crowd[2][1]
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            full.near.send(b"x" * 65_536)
+
+    assert offer_all(crowd, sent, 0) == [True] * 5
+    assert full.waiting == len(framed(sent)), "it took nothing: all of it goes to the transport"
+    assert all(0 < socket.waiting < len(sent) for _, socket in crowd if socket is not full)
+    rests = [rest for _, socket in crowd for rest in socket.calls if isinstance(rest, memoryview)]
+    assert [rest.obj is crowd[0][0]._framer.frame for rest in rests] == [True] * 5, "and it is not copied"
+
+
+def test_whoever_has_too_much_waiting_takes_no_frame_and_all_others_do(crowd: list[tuple[Listener, Open]]) -> None:
+    slow, taker = crowd[1], crowd[3]
+    slow[1].write(b"x" * 100)
+    taker[1].write(b"x" * 50)
+
+    assert offer_all(crowd, b"hello", 99) == [True, False, True, True, True]
+
+    assert (slow[1].waiting, taker[1].waiting) == (100, 50 + len(framed(b"hello")))
+    assert [socket.far.recv(100) for _, socket in (crowd[0], crowd[2], crowd[4])] == [framed(b"hello")] * 3
+
+
+def test_of_all_that_are_offered_a_frame_some_may_inflate_and_others_not(crowd: list[tuple[Listener, Open]]) -> None:
+    deflating, page = DeflatingFramer(1024), b"All of it has been said before. " * 100
+    for listener, _ in crowd[1:]:
+        listener._framer = deflating
+    deflating.take(page)
+    for _ in range(PLAIN_MAX):
+        deflating.take(page)
+
+    assert offer_all(crowd, page, 0) == offer_all(crowd[::-1], page, 0) == [True] * 5
+
+    assert len(deflating.frame) < len(page) // 2
+    received = [socket.far.recv(1 << 20) for _, socket in crowd]
+    assert received == [framed(page) * 2] + [deflating.frame * 2] * 4
+
+
+def test_nobody_of_all_that_are_offered_a_frame_is_written_to_where_its_descriptor_may_be_anothers(
+    crowd: list[tuple[Listener, Open]],
+) -> None:
+    gone, transport = crowd[4]
+    given: Any = transport
+    gone.on_ws_disconnected(given)
+
+    assert offer_all(crowd, b"hello", 0) == [True] * 5
+
+    assert crowd[0][1].far.recv(100) == framed(b"hello")
+    with pytest.raises(BlockingIOError):
+        transport.far.recv(1)
 
 
 @pytest.mark.parametrize("kind", [Socket, Open])
