@@ -26,9 +26,10 @@ and must not swing back for that. Who says nothing of its screen is decided by s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
+
+import msgspec
 
 from pushpull.model import ConversationSettings, Mode
 from pushpull.settings import Delivery
@@ -49,6 +50,8 @@ class Focus(Enum):
     HERE = "here"
     ELSEWHERE = "elsewhere"
 
+    __hash__ = object.__hash__  # Enum's own is Python, and these are keys of what every feed keeps
+
 
 class Way(Enum):
     """How messages reach a session."""
@@ -58,9 +61,12 @@ class Way(Enum):
     NOTIFIED = "notified"  # a notice every notify_interval_ms at the most; it pulls
     TOLD = "told"  # a notice every notify_away_ms at the most; it pulls once somebody looks
 
-    @property
-    def mode(self) -> Mode:
-        return Mode.PUSH if self in (Way.PUSHED, Way.GATHERED) else Mode.NOTIFY
+    mode: Mode
+
+    def __init__(self, name: str) -> None:
+        self.mode = Mode.PUSH if name in ("pushed", "gathered") else Mode.NOTIFY
+
+    __hash__ = object.__hash__
 
 
 class Standing(NamedTuple):
@@ -70,8 +76,7 @@ class Standing(NamedTuple):
     busy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, gc=False):
     """What there is to decide from.
 
     `rate`: messages a second, smoothed. `load`: 0 to 1 of the node's time, smoothed. `slow`: its buffer was full, or
@@ -86,8 +91,7 @@ class Situation:
     slow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """`window_s`: how long messages are gathered before they go out together; 0 where they are not."""
 
     way: Way

@@ -256,8 +256,11 @@ class Session:
         self._liveness.look_again()
         return None
 
-    def attach(self, cid: Cid, start: LogId, mode: Mode, *, oldest: int = 1) -> Place:
-        """Stand at `start` in a conversation; everything below `oldest` is hidden from this member."""
+    def attach(self, cid: Cid, start: LogId, mode: Mode = Mode.NOTIFY, *, oldest: int = 1) -> Place:
+        """Stand at `start` in a conversation; everything below `oldest` is hidden from this member.
+
+        `mode`: until whoever serves the place decides how (node.ways).
+        """
         assert self.owner is not None, "attach before opened"
         place = self.places[cid] = Place(self.owner, cid, start, mode, oldest=oldest)
         place.focus = self._screen.focus_on(cid)

@@ -76,12 +76,6 @@ class Feed:
         self.gathered: dict[Place, None] = {}
         self.noticed: dict[Place, None] = {}
         self.away: dict[Place, None] = {}
-        self._by_way = {
-            Way.PUSHED: self.pushed,
-            Way.GATHERED: self.gathered,
-            Way.NOTIFIED: self.noticed,
-            Way.TOLD: self.away,
-        }
         self.fanned = self.tail.head  # pushes went out up to here
         self.fanning = False
         self.told = self.tail.head  # notices went out up to here
@@ -133,10 +127,18 @@ class Feed:
     def add(self, place: Place) -> None:
         """Attach a place, served in the way it has."""
         self.idle_since = None
-        self._by_way[place.way][place] = None
+        self._served(place.way)[place] = None
 
     def discard(self, place: Place) -> None:
-        self._by_way[place.way].pop(place, None)
+        self._served(place.way).pop(place, None)
+
+    def _served(self, way: Way) -> dict[Place, None]:
+        """The places that are served so."""
+        if way is Way.PUSHED:
+            return self.pushed
+        if way is Way.NOTIFIED:
+            return self.noticed
+        return self.gathered if way is Way.GATHERED else self.away
 
     def move(self, place: Place, way: Way) -> None:
         self.discard(place)

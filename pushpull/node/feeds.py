@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from pushpull.errors import PushpullError, StoreUnavailable
@@ -102,11 +102,10 @@ class Feeds:
         if opening is not None:
             opening.missed.add(cid)
 
-    async def open(self, cids: Iterable[Cid]) -> dict[Cid, Feed]:
+    async def open(self, cids: Sequence[Cid]) -> dict[Cid, Feed]:
         """The feeds of `cids`, opened together; one without a conversation is left out. Raises StoreUnavailable."""
-        wanted = dict.fromkeys(cids)
         openings: dict[_Opening, None] = {}
-        for cid in wanted:
+        for cid in cids:
             feed = self._open.get(cid)
             if feed is None:
                 openings[self._opening.get(cid) or self._begin(cid)] = None
@@ -114,7 +113,7 @@ class Feeds:
                 feed.idle_since = None  # not to be closed while we wait for the others
         for opening in openings:
             await asyncio.shield(opening.done)
-        return {cid: feed for cid in wanted if (feed := self._open.get(cid)) is not None}
+        return {cid: feed for cid in cids if (feed := self._open.get(cid)) is not None}
 
     def _begin(self, cid: Cid) -> _Opening:
         lane = self._lane(cid)

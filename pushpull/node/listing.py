@@ -103,18 +103,16 @@ class Listing:
         """The feeds and rows of those that the user is a member of, in the order of `cids`."""
         if not cids:
             return []
-        found: dict[Cid, tuple[Feed, Row]] = {}
-        wanted = cids
-        while wanted:
-            found |= await self._read_rows(wanted)
-            # A feed that has checked its members after a row was read did not meet this session yet: was it one of
-            # them? And one that was closed meanwhile, Redis being slow, hears nothing any more.
-            wanted = [cid for cid, (feed, row) in found.items() if not self._is_current(feed, row.head)]
-            for cid in wanted:
-                del found[cid]
-        return [found[cid] for cid in cids if cid in found]
+        found = await self._read_rows(cids)
+        # A feed that has checked its members after a row was read did not meet this session yet: was it one of them?
+        # And one that was closed meanwhile, Redis being slow, hears nothing any more.
+        while wanted := [row.cid for feed, row in found if not self._is_current(feed, row.head)]:
+            current = {row.cid: (feed, row) for feed, row in found if row.cid not in wanted}
+            current |= {row.cid: (feed, row) for feed, row in await self._read_rows(wanted)}
+            found = [current[cid] for cid in cids if cid in current]
+        return found
 
-    async def _read_rows(self, cids: list[Cid]) -> dict[Cid, tuple[Feed, Row]]:
+    async def _read_rows(self, cids: list[Cid]) -> list[tuple[Feed, Row]]:
         feeds = await self._parts.feeds.open(cids)
         wanted = [RowRequest(cid, self._positions.get(cid)) for cid in cids]
         rows = await self._parts.store.conversations.rows(
@@ -128,12 +126,13 @@ class Listing:
         stale = [cid for cid, row in zip(cids, rows, strict=True) if row is None]
         if stale:
             await self._parts.store.conversations.forget_hint(self._session.uid, stale)
-        return {row.cid: (feeds[row.cid], row) for row in rows if row is not None and row.cid in feeds}
+        return [(feed, row) for row in rows if row is not None and (feed := feeds.get(row.cid)) is not None]
 
     def _is_current(self, feed: Feed, read: Head) -> bool:
         """Whether what was read is no older than what the feed knows of members and settings, and the feed is open."""
-        outdated = read.epoch == feed.head.epoch and read.mver < feed.head.mver
-        return self._parts.feeds.get(feed.cid) is feed and not outdated
+        known = feed.head
+        outdated = read.mver < known.mver and read.epoch == known.epoch
+        return not outdated and self._parts.feeds.get(feed.cid) is feed
 
     async def _note_divergence(self, rows: Sequence[Row | None]) -> None:
         """Move the epoch of a log that this device finds to have lost its tail, unless that is known already.
@@ -153,7 +152,7 @@ class Listing:
     def _attach(self, feed: Feed, row: Row) -> Place:
         # The feed's own objects where they are equal: a place holds on to them for as long as it lives.
         start = feed.tail.head_id if row.start == feed.tail.head_id else row.start
-        place = self._session.attach(feed.cid, start, feed.mode, oldest=oldest_for(row.head, row.joined))
+        place = self._session.attach(feed.cid, start, oldest=oldest_for(row.head, row.joined))
         place.told = row.cursors
         self._parts.hub.attach(feed, place)
         return place

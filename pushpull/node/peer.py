@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ class Peer:
         self._authenticate = authenticate
         self._claims = claims
         self.session = Session(
-            SessionId(uuid.uuid4().hex),
+            SessionId(secrets.token_hex(16)),
             connection,
             settings=parts.settings,
             now=time.monotonic(),

@@ -19,7 +19,7 @@ from pushpull.store.values import Look
 CHUNK: Final = 1000
 """Members a look takes: about 2 ms of Redis. Their lists go through Lua's unpack, which ends near 8,000."""
 
-_ABSENT: Final = Script.load("absent", "basics", "rank")
+_ABSENT: Final = Script.load("absent", "basics", "state", "rank")
 _CLAIM: Final = Script.load("claim", "basics")
 _CLAIMED: Final = Script.load("claimed")
 _SETTLE: Final = Script.load("settle")
@@ -100,9 +100,9 @@ class Absences:
 def _look(reply: Any) -> Look | None:
     if reply is None:
         return None
-    flat, members, now_ms, upto, newest, claimed, rows, last_at, last_uid = reply
+    state, now_ms, upto, newest, claimed, rows, last_at, last_uid = reply
     return Look(
-        head=codec.head(flat, members),
+        head=codec.head(state),
         now_ms=now_ms,
         upto=upto,
         newest=newest,

@@ -49,7 +49,6 @@ _decode = msgspec.json.Decoder().decode
 _Blob = tuple[str | None, str, str, bool, tuple[str, ...], int | None, msgspec.Raw]
 _decode_blob = msgspec.json.Decoder(_Blob).decode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
-_PREFIX: Final = SETTING_PREFIX.encode()
 _NO_SETTINGS: Final = ConversationSettings()
 _SETTINGS: Final = frozenset(field.name for field in dataclasses.fields(ConversationSettings))
 
@@ -161,28 +160,25 @@ def entry(raw: Sequence[Any], edit: bytes | None = None) -> Entry:
     )
 
 
-def head(flat: Sequence[bytes], members: int) -> Head:
-    """Decode meta (`[field, value, …]`, as HGETALL gives it in a script) and the number of members."""
-    fields: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
+def head(state: Sequence[Any]) -> Head:
+    """Decode a conversation's state, as `state_of` (lua/state.lua) puts it. Hot when all devices come back."""
+    epoch, last_id, floor, count, mver, rev, removals, members, settings = state
     return Head(
-        epoch=fields[b"epoch"].decode(),
-        last_id=LogId(fields[b"last"].decode()),
-        floor=int(fields[b"floor"]),
-        count=int(fields[b"count"]),
-        mver=int(fields[b"mver"]),
-        rev=int(fields[b"rev"]),
+        epoch=epoch.decode(),
+        last_id=LogId(last_id.decode()),
+        floor=floor,
+        count=count,
+        mver=mver,
+        rev=rev,
         members=members,
-        settings=_settings(fields),
-        removals=int(fields.get(b"removals", b"0")),
+        settings=_settings(settings) if settings else _NO_SETTINGS,  # nearly all have none: one object for all of them
+        removals=removals,
     )
 
 
-def _settings(fields: Mapping[bytes, bytes]) -> ConversationSettings:
-    start = len(SETTING_PREFIX)
-    named = [field for field in fields if field[:start] == _PREFIX]
-    if not named:
-        return _NO_SETTINGS  # as nearly all: one object for all of them
-    found = {field[start:].decode(): fields[field] for field in named}
+def _settings(flat: Sequence[bytes]) -> ConversationSettings:
+    """Decode `[field, value, …]`; what a later release may have set is passed over."""
+    found = {field.decode()[len(SETTING_PREFIX) :]: value for field, value in zip(flat[::2], flat[1::2], strict=True)}
     return ConversationSettings(**{name: _decode(value) for name, value in found.items() if name in _SETTINGS})
 
 

@@ -77,7 +77,7 @@ class Conversations:
         reply = await self._wire.run(Call(HEAD, [self._keys.meta(cid), self._keys.members(cid)]), again=True)
         if reply is None:
             raise no_such_conversation(cid)
-        return codec.head(*reply)
+        return codec.head(reply)
 
     async def delete(self, cid: Cid) -> None:
         """Remove `cid` with all it holds, then tell its members' devices and take it off their lists, some at a time.

@@ -17,7 +17,6 @@ _PLAIN = ("nodes", "schema", "control", "policy", "sweep:lock", "deletions")
 _STARTS = ("{c:", "{u:", "{jobs:", "report:", "answers:", "probe:")
 
 _APPENDED = ("meta", "log", "members", "roles", "delivered", "read", "quiet", "mentions", "redacted", "edits")
-_OF_ROW = ("meta", "members", "log", "redacted", "roles", "delivered", "read", "quiet", "mentions", "pending", "prefs")
 
 
 def tag_of(cid: Cid) -> str:
@@ -81,7 +80,19 @@ class Keys:
     def of_row(self, cid: Cid) -> list[str]:
         """What the script of rows looks at, in its order."""
         start = f"{self.prefix}{{c:{cid}}}:"
-        return [start + part for part in _OF_ROW]
+        return [  # each written out: as a comprehension it takes half as long again
+            f"{start}meta",
+            f"{start}members",
+            f"{start}log",
+            f"{start}redacted",
+            f"{start}roles",
+            f"{start}delivered",
+            f"{start}read",
+            f"{start}quiet",
+            f"{start}mentions",
+            f"{start}pending",
+            f"{start}prefs",
+        ]
 
     def pending(self, cid: Cid) -> str:
         return self._conversation(cid, "pending")

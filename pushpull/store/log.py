@@ -160,9 +160,9 @@ class Log:
         reply = await self._wire.run(Call(READ_BEFORE, names, args), again=True)
         if reply is None:
             raise no_such_conversation(cid)
-        flat, members, raw, edits, more = reply
+        state, raw, edits, more = reply
         entries = tuple(codec.entry(each, edit) for each, edit in zip(reversed(raw), reversed(edits), strict=True))
-        return LogRead(codec.head(flat, members), entries, more=more == b"1")
+        return LogRead(codec.head(state), entries, more=more == b"1")
 
     async def entry(self, cid: Cid, seq: int) -> Entry | None:
         """The entry at `seq`, or None: redacted, below the floor, not there yet. Raises NoSuchConversation."""
@@ -177,7 +177,7 @@ class Log:
         for reply in replies:
             if isinstance(reply, PushpullError):
                 raise reply
-        return [None if reply is None else codec.head(*reply) for reply in replies]
+        return [None if reply is None else codec.head(reply) for reply in replies]
 
     async def move_epoch(self, cid: Cid, expected: str) -> str:
         """Move the epoch on if it still is `expected`; return the epoch in force. Raises NoSuchConversation."""
@@ -193,7 +193,7 @@ def _log_read(cid: Cid, reply: Any) -> LogRead | PushpullError:
         return reply
     if reply is None:
         return no_such_conversation(cid)
-    flat, members, raw, edits, verdict, common, more = reply
+    state, raw, edits, verdict, common, more = reply
     entries = tuple(codec.entry(each, edit) for each, edit in zip(raw, edits, strict=True))
     where = LogId(common.decode()) or ZERO_ID
-    return LogRead(codec.head(flat, members), entries, Verdict(verdict.decode()), where, more == b"1")
+    return LogRead(codec.head(state), entries, Verdict(verdict.decode()), where, more == b"1")

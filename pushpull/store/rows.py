@@ -69,8 +69,8 @@ def _hand_out(found: list[Found | PushpullError], cid: Cid, places: Sequence[tup
         for n, _ in places:
             found[n] = reply
         return
-    flat, members, rows = reply
-    head = codec.head(flat, members)
+    state, rows = reply
+    head = codec.head(state)
     for (n, i), row in zip(places, rows, strict=True):
         mine = found[n]
         if row is None or isinstance(mine, PushpullError):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Final
 
+import msgspec
 from redis import exceptions as redis_errors
 from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_random_exponential
 
@@ -51,11 +52,11 @@ class Script:
 
 APPEND: Final = Script.load("append", "basics", "bell", "entry", "past", "take_out")
 SIGNAL: Final = Script.load("signal")
-READ: Final = Script.load("read", "basics", "place", "page")
-READ_BEFORE: Final = Script.load("read_before", "basics", "page")
-HEAD: Final = Script.load("head")
+READ: Final = Script.load("read", "basics", "state", "place", "page")
+READ_BEFORE: Final = Script.load("read_before", "basics", "state", "page")
+HEAD: Final = Script.load("head", "state")
 LOG_SPAN: Final = Script.load("log_span")
-ROWS: Final = Script.load("rows", "basics", "place")
+ROWS: Final = Script.load("rows", "basics", "state", "place")
 FLUSH: Final = Script.load("flush", "basics")
 CURSORS: Final = Script.load("cursors")
 PUT: Final = Script.load("put", "basics", "bell")
@@ -73,8 +74,7 @@ ANNOUNCE: Final = Script.load("announce")
 NODES: Final = Script.load("nodes", "basics")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A script with its keys (all in one hash tag) and arguments."""
 
     script: Script

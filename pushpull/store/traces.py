@@ -23,7 +23,7 @@ PAST_MAX: Final = 10_000
 """Former members whose cmids are tried."""
 BUCKETS_BEFORE: Final = 2  # the one before is complete, the one before that may still be there in part
 
-_TRACE: Final = Script.load("trace", "basics")
+_TRACE: Final = Script.load("trace", "basics", "state")
 _FIND_CMID: Final = Script.load("find_cmid")
 
 
@@ -88,7 +88,7 @@ class Traces:
         reply = await self._wire.run(Call(HEAD, [self._keys.meta(cid), self._keys.members(cid)]), again=True)
         if reply is None:
             raise no_such_conversation(cid)
-        head = codec.head(*reply)
+        head = codec.head(reply)
         senders = (
             [str(sender)] if sender is not None else ["", *[u async for us in self._members.every(cid) for u in us]]
         )
@@ -146,14 +146,12 @@ class Traces:
 
 
 def _traced(reply: Sequence[Any]) -> Traced:
-    flat, members, now_ms, log_id, fields, edit, gone, redactions, joined, role, delivered, read, prefs, told, past = (
-        reply
-    )
+    state, now_ms, log_id, fields, edit, gone, redactions, joined, role, delivered, read, prefs, told, past = reply
     entry = None
     if log_id is not None:
         entry = codec.entry([log_id, [*fields, b"body", b""]], None if edit is None else edit + b" ")
     return Traced(
-        head=codec.head(flat, members),
+        head=codec.head(state),
         now_ms=now_ms,
         entry=entry,
         redacted=None if gone is None else LogId(gone.decode()),

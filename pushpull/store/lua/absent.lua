@@ -1,9 +1,10 @@
--- The next members, in cursor order, who are behind, with what decides whether each is notified. (Uses basics, rank.)
+-- The next members, in cursor order, who are behind, with what decides whether each is notified. (Uses basics,
+-- state, rank.)
 -- KEYS   1 meta  2 members  3 the cursor that counts: read or delivered  4 read  5 told (uid → the head of its last
 --        notification)  6 prefs  7 quiet  8 mentions  9 claim  10 log
 -- ARGV   1 behind what (seq, "": the newest message that is old enough)  2 score and  3 uid of the last one seen (uid "": from the start)
 --        4 most rows (at most 1,000)  5 the age from which a message counts, ms
--- Returns {meta's fields, members, now (ms), behind what, newest message up to there that is not quiet (0: not known),
+-- Returns {state, now (ms), behind what, newest message up to there that is not quiet (0: not known),
 --         1 where a claim is open, rows: uid, unread, mentioned (1), told (1: has not seen its last notification yet),
 --         prefs (""), …, score and uid to go on after (uid "": that was all)}, or nil: no such conversation
 local META, MEMBERS, CURSOR, READ, TOLD, PREFS, QUIET, MENTIONS, CLAIM, LOG = unpack(KEYS)
@@ -15,16 +16,16 @@ local AHEAD_MS = 1000
 -- More messages with mentions than this are not looked through, nor more quiet ones at the end of the log.
 local MOST_MENTIONS, MOST_QUIET = 1000, 16
 
-local meta = redis.call('HMGET', META, 'seq', 'floor', 'last')
-if not meta[1] then return nil end
-local seq, floor = tonumber(meta[1]), tonumber(meta[2])
+local meta, settings = fields_of(META)
+if not meta then return nil end
+local seq, floor = tonumber(meta.seq), tonumber(meta.floor)
 local now = now_in_ms()
 
 local function ms_of(id) return math.floor(tonumber(string.match(id, '-(%d+)$')) / 1024) end
 
 -- The seq below the first message that is too young; by halving, as the times only grow.
 local function old_enough()
-  local young_ms, last_ms = now - AGE_MS, ms_of(meta[3])
+  local young_ms, last_ms = now - AGE_MS, ms_of(meta.last)
   if last_ms <= young_ms or last_ms > now + AHEAD_MS then return seq end
   local low, high = floor, seq
   while low < high do
@@ -99,6 +100,6 @@ if #uids > 0 then
 end
 local more = #uids == LIMIT
 return {
-  redis.call('HGETALL', META), redis.call('ZCARD', MEMBERS), now, upto, newest(), redis.call('EXISTS', CLAIM),
+  state_of(meta, settings, MEMBERS), now, upto, newest(), redis.call('EXISTS', CLAIM),
   rows, more and exact(at[#at]) or '0', more and uids[#uids] or '',
 }

@@ -1,8 +1,7 @@
--- The state of one conversation at one instant.
+-- The state of one conversation at one instant. (Uses state.)
 -- KEYS   1 meta  2 members
--- Returns {meta's fields and values, number of members}, or nil: no such conversation
+-- Returns its state (state_of), or nil: no such conversation
 local META, MEMBERS = KEYS[1], KEYS[2]
 
-local flat = redis.call('HGETALL', META)
-if #flat == 0 then return nil end
-return {flat, redis.call('ZCARD', MEMBERS)}
+local fields, settings = fields_of(META)
+return fields and state_of(fields, settings, MEMBERS)

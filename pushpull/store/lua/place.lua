@@ -1,17 +1,16 @@
--- Shared functions: how a place a reader names (a log id) relates to the log as it is now. (Uses basics.)
+-- Shared functions: how a place a reader names (a log id) relates to the log as it is now. (Uses basics, state.)
 
 -- The clocks of an old and a new primary may differ by as much.
 local SKEW_MS = 5000
 
--- meta as a table, and as HGETALL gave it; nil when there is no such conversation.
-local function meta_of(key)
-  local flat = redis.call('HGETALL', key)
-  if #flat == 0 then return nil end
-  local meta = {}
-  for i = 1, #flat, 2 do meta[flat[i]] = flat[i + 1] end
+-- What is asked of meta here, and the conversation's state; nil when there is no such conversation.
+local function meta_of(key, members)
+  local fields, settings = fields_of(key)
+  if not fields then return nil end
   return {
-    flat = flat, last = meta.last, history = meta['set:history'], imported = meta.imported,
-    seq = tonumber(meta.seq), floor = tonumber(meta.floor), after = tonumber(meta.after or ''),
+    state = state_of(fields, settings, members),
+    last = fields.last, history = fields['set:history'], imported = fields.imported,
+    seq = tonumber(fields.seq), floor = tonumber(fields.floor), after = tonumber(fields.after or ''),
   }
 end
 

@@ -1,16 +1,14 @@
--- Read a log backward. (Uses basics, page.)
+-- Read a log backward. (Uses basics, state, page.)
 -- KEYS   1 meta  2 members  3 log  4 edits
 -- ARGV   1 before (seq, "": from the head)  2 the oldest seq the reader may see  3 most entries  4 most bytes of bodies
--- Returns {meta's fields, members, entries (newest first), their edits, "1": older ones exist},
+-- Returns {state, entries (newest first), their edits, "1": older ones exist},
 --         or nil: no such conversation
 local META, MEMBERS, LOG, EDITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local BEFORE, OLDEST, LIMIT, MAX_BYTES = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local flat = redis.call('HGETALL', META)
-if #flat == 0 then return nil end
-local floor = tonumber(redis.call('HGET', META, 'floor'))
-local members = redis.call('ZCARD', MEMBERS)
-local oldest = exact(math.max(floor, OLDEST))
+local fields, settings = fields_of(META)
+if not fields then return nil end
+local oldest = exact(math.max(tonumber(fields.floor), OLDEST))
 local newest = BEFORE and exact(math.max(BEFORE - 1, 0)) or '+'
 
 local function chunk(count, last)
@@ -19,4 +17,4 @@ end
 
 local entries, edits, more = page_of(chunk, LIMIT, MAX_BYTES, EDITS)
 more = more and #redis.call('XREVRANGE', LOG, '(' .. entries[#entries][1], oldest, 'COUNT', 1) > 0
-return {flat, members, entries, edits, more and '1' or '0'}
+return {state_of(fields, settings, MEMBERS), entries, edits, more and '1' or '0'}

@@ -1,4 +1,5 @@
--- A conversation as some of its members see it, and where a device of each begins. (Uses basics, place.)
+-- A conversation as some of its members see it, and where a device of each begins. (Uses basics, state,
+-- place.)
 -- Each device has just said where it stands, so what was noted as pending for it is dropped; and where the log knows
 -- that place, the member's delivered cursor moves up to it: the acks for it were lost with an earlier connection.
 --
@@ -8,7 +9,7 @@
 --        11 prefs
 -- ARGV   for each device 5 values: uid  device ("": none)  position (log id, "": it names none)
 --        where a device that names none begins: delivered | all | head  largest backlog (-1: any)
--- Returns {meta's fields, members, for each device {role, joined, delivered, read, unread, mentions, start id,
+-- Returns {state, for each device {role, joined, delivered, read, unread, mentions, start id,
 --         reset ("": none; "deleted": the position is of a log that was deleted, and counts as none), delivered before,
 --         prefs (nil: none)} or nil: not a member}, or nil: no such conversation
 local META, MEMBERS, LOG, REDACTED, ROLES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -18,7 +19,7 @@ local STRIDE = 5
 -- More mentions than this are not counted one by one.
 local MOST_MENTIONS = 1000
 
-local meta = meta_of(META)
+local meta = meta_of(META, MEMBERS)
 if not meta then return nil end
 
 local uids, noted = {}, {}
@@ -30,9 +31,9 @@ local joined_of = redis.call('ZMSCORE', MEMBERS, unpack(uids))
 local delivered_of = redis.call('ZMSCORE', DELIVERED, unpack(uids))
 local read_of = redis.call('ZMSCORE', READ, unpack(uids))
 local role_of = redis.call('HMGET', ROLES, unpack(uids))
-local prefs_of = redis.call('EXISTS', PREFS) == 1 and redis.call('HMGET', PREFS, unpack(uids)) or {}
-local any_quiet = redis.call('EXISTS', QUIET) == 1
-local any_mentions = redis.call('EXISTS', MENTIONS) == 1
+-- Most conversations have none of these: then they are asked about once, and not each.
+local plain = redis.call('EXISTS', QUIET, MENTIONS, PENDING, PREFS) == 0
+local prefs_of = plain and {} or redis.call('HMGET', PREFS, unpack(uids))
 
 local function count_mentions(uid, above)
   local found = 0
@@ -45,8 +46,9 @@ end
 -- Unread messages above `seen`, and how many of them mention the member.
 local function unread_above(seen, uid)
   local unread, above = meta.seq - seen, '(' .. exact(seen)
-  if unread > 0 and any_quiet then unread = unread - redis.call('ZCOUNT', QUIET, above, '+inf') end
-  return unread, unread > 0 and any_mentions and count_mentions(uid, above) or 0
+  if plain or unread <= 0 then return unread, 0 end
+  unread = unread - redis.call('ZCOUNT', QUIET, above, '+inf')
+  return unread, unread > 0 and count_mentions(uid, above) or 0
 end
 
 local function id_at(seq)
@@ -122,6 +124,8 @@ for i, uid in ipairs(uids) do
       prefs_of[i])
     or false
 end
-if #noted > 0 and redis.call('EXISTS', PENDING) == 1 then redis.call('HDEL', PENDING, unpack(noted)) end
+if not plain and #noted > 0 and redis.call('EXISTS', PENDING) == 1 then
+  redis.call('HDEL', PENDING, unpack(noted))
+end
 if #moves > 0 then redis.call('ZADD', DELIVERED, 'XX', 'GT', unpack(moves)) end
-return {meta.flat, redis.call('ZCARD', MEMBERS), rows}
+return {meta.state, rows}

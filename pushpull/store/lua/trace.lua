@@ -1,16 +1,17 @@
--- All that a conversation's keys say of one message and one user, at one instant; no body leaves Redis. (Uses basics.)
+-- All that a conversation's keys say of one message and one user, at one instant; no body leaves Redis. (Uses basics,
+-- state.)
 -- KEYS   1 meta  2 members  3 roles  4 delivered  5 read  6 prefs  7 told  8 log  9 redacted  10 edits
 --        11 past
 -- ARGV   1 uid  2 seq ("": none is asked for)
--- Returns {meta's fields, members, now (ms), the entry's id (nil: it is not in the log), its fields without the body,
+-- Returns {state, now (ms), the entry's id (nil: it is not in the log), its fields without the body,
 --         the id of its newest edit (nil: none), the id that was redacted there (nil: none), how many ids were redacted,
 --         joined, role, delivered, read, prefs (nil: none), told (nil: never),
 --         up to which seq a stranger may stand in the log (nil: nowhere)}, or nil: no such conversation
 local META, MEMBERS, ROLES, DELIVERED, READ, PREFS, TOLD, LOG, REDACTED, EDITS, PAST = unpack(KEYS)
 local UID, SEQ = ARGV[1], ARGV[2]
 
-local flat = redis.call('HGETALL', META)
-if #flat == 0 then return nil end
+local meta, settings = fields_of(META)
+if not meta then return nil end
 
 local id, fields, edit, gone = false, {}, false, false
 if SEQ ~= '' then
@@ -29,7 +30,7 @@ if SEQ ~= '' then
   gone = redis.call('HGET', REDACTED, SEQ)
 end
 return {
-  flat, redis.call('ZCARD', MEMBERS), now_in_ms(), id, fields, edit, gone, redis.call('HLEN', REDACTED),
+  state_of(meta, settings, MEMBERS), now_in_ms(), id, fields, edit, gone, redis.call('HLEN', REDACTED),
   redis.call('ZSCORE', MEMBERS, UID), redis.call('HGET', ROLES, UID), redis.call('ZSCORE', DELIVERED, UID),
   redis.call('ZSCORE', READ, UID), redis.call('HGET', PREFS, UID), redis.call('ZSCORE', TOLD, UID),
   redis.call('ZSCORE', PAST, UID),
