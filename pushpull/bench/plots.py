@@ -12,6 +12,8 @@ from pushpull.errors import ConfigError
 
 MET, MISSED, PLAIN, OTHER = "#2a7f62", "#c8553d", "#33658a", "#bbbbbb"
 DPI: Final = 120
+ROW_INCHES: Final = 0.16
+"""For a target's bar and its name beside it."""
 
 
 def require() -> None:
@@ -55,6 +57,7 @@ def _targets(axes: Any, report: Report) -> bool:
     if not rows:
         return False
     rows.reverse()
+    axes.figure.set_size_inches(9, max(5.0, ROW_INCHES * len(rows)))
     axes.barh([row[0] for row in rows], [row[1] for row in rows], color=[MET if row[2] else MISSED for row in rows])
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
@@ -93,10 +96,11 @@ def _latency(axes: Any, report: Report) -> bool:
         return False
     names.reverse()
     for place, (workload, name) in enumerate(names):
-        p50, p99, longest = (found[workload, f"{name} {part}"] for part in ("p50", "p99", "max"))
+        p50, p99 = found[workload, f"{name} p50"], found[workload, f"{name} p99"]
         axes.plot([p50, p99], [place, place], color=PLAIN, linewidth=4, solid_capstyle="butt")
-        axes.plot([longest], [place], "o", color=OTHER)
-    axes.set_yticks(range(len(names)), [f"{workload}: {name}" for workload, name in names])
+        if (longest := found.get((workload, f"{name} max"))) is not None:  # not every workload tells it
+            axes.plot([longest], [place], "o", color=OTHER)
+    axes.set_yticks(range(len(names)), [f"{workload}: {name}".rstrip(",") for workload, name in names])
     axes.set_xscale("log")
     axes.set_xlabel("ms: p50 to p99, dot: max (log)")
     axes.tick_params(axis="y", labelsize=7)

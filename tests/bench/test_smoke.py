@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pushpull.bench import plots
 from pushpull.bench.report import as_text
 from pushpull.bench.run import Report, run
 from pushpull.bench.scale import TINY
@@ -31,7 +32,10 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-async def test_a_workload_runs_and_its_counts_add_up(name: str) -> None:
+async def test_a_workload_runs_and_its_counts_add_up(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "DPI", 20)
     report = await run(TINY, [name], runs=1)
 
     (result,) = report.results
@@ -42,17 +46,16 @@ async def test_a_workload_runs_and_its_counts_add_up(name: str) -> None:
     assert len({figure.name for figure in result.figures}) == len(result.figures), "a name stands for two figures"
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
     assert "\n" + name in as_text(report)
+    assert tmp_path / "targets.png" in plots.draw(report, tmp_path)
 
 
 async def test_several_runs_are_told_as_they_go_and_drawn(tmp_path: Path) -> None:
-    from pushpull.bench.plots import draw
-
     told: list[tuple[int, int]] = []
 
     report = await run(TINY, ["batch send"], runs=2, watch=lambda step, done, of: told.append((done, of)))
 
     assert told[-1] == (2, 2)
     assert len(report.results[0].runs) == 2
-    drawn = draw(report, tmp_path / "bench")
+    drawn = plots.draw(report, tmp_path / "bench")
     assert [path.name for path in drawn] == ["targets.png", "cpu.png", "latency.png"]
     assert all(path.stat().st_size > 1_000 for path in drawn)
