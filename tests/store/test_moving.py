@@ -243,6 +243,15 @@ async def test_another_first_line_is_another_file(store: Store, client: Redis) -
         await store.imports.give_up(COPY)
 
 
+async def test_an_import_that_begins_at_once_after_one_was_given_up_is_another(store: Store) -> None:
+    numbers = set()
+    for _ in range(30):
+        numbers.add((await store.imports.begin(COPY, "file", floor=1)).number)
+        await store.imports.give_up(COPY)
+
+    assert len(numbers) == 30
+
+
 async def test_what_was_given_up_leaves_nothing_in_what_comes_after_it(store: Store, client: Redis) -> None:
     with pytest.raises(BadRequest):
         await bring_in(store, file_of(3, members=("ann", "bob"))[:-1])

@@ -10,8 +10,11 @@ if redis.call('EXISTS', META) == 1 then return {'exists', redis.call('HGET', MET
 local known = redis.call('HGET', IMPORT, 'file')
 if known and known ~= FILE then return {'other'} end
 if not known then
-  -- Under another number than one that was given up, of which something may still be there.
-  redis.call('HSET', IMPORT, 'file', FILE, 'number', exact(now_in_ms()), 'seq', BELOW, 'last', '0-0', 'members', '0')
+  -- Under another number than one that was given up, of which something may still be there: the µs, as both may begin
+  -- in one ms.
+  local time = redis.call('TIME')
+  local number = exact(tonumber(time[1]) * 1000000 + tonumber(time[2]))
+  redis.call('HSET', IMPORT, 'file', FILE, 'number', number, 'seq', BELOW, 'last', '0-0', 'members', '0')
 end
 redis.call('PEXPIRE', IMPORT, KEPT_MS)
 return {'begun', redis.call('HGET', IMPORT, 'number')}
